@@ -2,7 +2,7 @@
 //! and checksums.
 //!
 //! ```text
-//! kubectl-scan-linux-amd64.tar.gz   kubectl-scan, LICENSE, completions/, man/
+//! kubectl-scan-linux-amd64.tar.gz   kubectl-scan, kubectl_complete-scan (a link), LICENSE, completions/, man/
 //! kubectl-scan-linux-amd64.cdx.json what the program is made of
 //! scan.yaml                         the manifest of krew's index (krew.googlecontainertools.github.com/v1alpha2)
 //! SHA256SUMS                        as `sha256sum -c` reads it

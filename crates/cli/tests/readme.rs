@@ -112,7 +112,7 @@ fn two_commands_to_a_result_and_more() {
     tidewaiter_testkit::program_image::unpack(&image, &path("rootfs")).unwrap();
     docker_archive(&path("layout"), &path("app.tar"));
     let said = laptop.shell(&script(&readme, "more")).ok();
-    assert!(said.contains("COMPLETE FOR") && said.contains("complete -F"), "{said}");
+    assert!(said.contains("COMPLETE FOR") && said.contains("KUBECTL_SCAN_COMPLETE"), "{said}");
     let said = laptop.shell(&script(&readme, "shared")).ok();
     assert!(said.contains("not signed") && said.contains("already current"), "{said}");
     let said = laptop.shell(&script(&readme, "offline")).ok();

@@ -18,6 +18,9 @@ const COMPLETIONS: [(&str, &str); 4] = [
     ("powershell", "completions/kubectl-scan.ps1"),
 ];
 
+/// The name by which kubectl asks the plugin for completions.
+const FOR_KUBECTL: &str = "kubectl_complete-scan";
+
 /// What archives of all platforms share, and the program that made it.
 #[derive(Debug)]
 pub(super) struct PluginFiles {
@@ -34,7 +37,10 @@ impl PluginFiles {
     pub(super) fn by(root: &Path, program: &Path) -> Result<Self> {
         let licence = root.join("LICENSE");
         let licence = fs::read(&licence).with_context(|| licence.display().to_string())?;
-        let mut shared = vec![Entry { path: "LICENSE".into(), kind: Kind::Text, bytes: licence }];
+        let mut shared = vec![
+            Entry { path: "LICENSE".into(), kind: Kind::Text, bytes: licence },
+            Entry { path: FOR_KUBECTL.into(), kind: Kind::Link, bytes: b"kubectl-scan".to_vec() },
+        ];
         for (shell, path) in COMPLETIONS {
             let script = output(&mut command(program, &["completion", shell]))?;
             shared.push(Entry { path: path.into(), kind: Kind::Text, bytes: script.into_bytes() });
