@@ -12,7 +12,8 @@ fn main() {
     // distribution's toolchain.
     let is_release = is("TARGET", "x86_64-unknown-linux-gnu") && is("PROFILE", "release");
     let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    if is_release && has(BY_RUSTUP) && !has(OTHER_LINKER) && !flags.contains("link") {
+    let has_own = flags.split('\x1f').any(|flag| !flag.is_empty() && !flag.starts_with("--remap-path-prefix="));
+    if is_release && has(BY_RUSTUP) && !has(OTHER_LINKER) && !has_own {
         println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
     }
 }

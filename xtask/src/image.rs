@@ -35,7 +35,7 @@ pub(crate) struct ProgramImageArgs {
 
 fn of_platform(root: &Path, cli: bool, platform: &ProgramPlatform) -> Result<ImageFixture> {
     let build = ReleaseBuild::of(root, platform)?;
-    let folder = if cli { build.plugin() } else { build.both() }?;
+    let folder = if cli { build.plugin() } else { build.server() }?;
     of_programs(cli, &folder, platform.arch())
 }
 

@@ -14,12 +14,16 @@ use std::{env, fs, iter};
 /// What writes the list of crates into a program, as its section `.dep-v0`.
 const AUDITABLE: [&str; 2] = ["cargo-auditable", "0.7.7"];
 
-/// A panic ends `kubectl-scan` at once (ADR 0033): what would clean up after one is an eighth of the program.
+/// A panic ends `kubectl-scan` at once where people run it (ADR 0033): what would clean up after one is an eighth of the program.
 const ABORT: [&str; 2] = ["--config", "profile.release.panic=\"abort\""];
 
-/// Builds both programs for this machine; returns their folder.
+/// Builds the server, and the plugin as people get it, for this machine; returns their folder. One after the other: built together, each
+/// would get the features that only the other needs, and be larger.
 pub(crate) fn release(root: &Path) -> Result<PathBuf> {
-    ReleaseBuild::of(root, &ProgramPlatform::here()?)?.both()
+    let platform = ProgramPlatform::here()?;
+    let build = ReleaseBuild::of(root, &platform)?;
+    build.build("tidewaiter", &[])?;
+    build.plugin()
 }
 
 /// A source, where it is built, and for what.
@@ -49,14 +53,13 @@ impl<'p> ReleaseBuild<'p> {
         ReleaseBuild { root: copy.to_owned(), target: copy.join("target"), ..self }
     }
 
-    /// Builds both programs; returns their folder. One after the other: built together, each would get the features that only
-    /// the other needs, and be larger.
+    /// Builds what is in the server's image: the plugin builds databases there, and goes on without a feed whose reader panics.
     ///
     /// # Errors
     /// When one does not build.
-    pub(crate) fn both(&self) -> Result<PathBuf> {
+    pub(crate) fn server(&self) -> Result<PathBuf> {
         self.build("tidewaiter", &[])?;
-        self.plugin()
+        self.build("kubectl-scan", &[])
     }
 
     /// Builds the plugin; returns its folder.
@@ -108,13 +111,15 @@ fn without_paths(root: &Path) -> Result<String> {
         Some(home) => PathBuf::from(home),
         None => env::home_dir().context("no home directory; set CARGO_HOME")?.join(".cargo"),
     };
-    let sources = cargo.join("registry/src");
-    let registries = fs::read_dir(&sources).with_context(|| sources.display().to_string())?;
+    // None where the crates are vendored.
+    let registries = fs::read_dir(cargo.join("registry/src")).into_iter().flatten();
+    let mut registries = registries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    registries.sort();
+    // The last that fits counts: cargo's folder may be in the project.
     let mut flags = vec![shown_as("tidewaiter", root)];
-    for registry in registries {
-        flags.push(shown_as("crates", &registry?.path()));
-    }
-    flags.sort();
+    flags.extend(registries.iter().map(|registry| shown_as("crates", registry)));
+    // Those of whoever builds.
+    flags.extend(env::var("RUSTFLAGS").iter().flat_map(|own| own.split_whitespace()).map(str::to_owned));
     Ok(flags.join("\x1f"))
 }
 

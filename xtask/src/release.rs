@@ -2,14 +2,14 @@
 //! and checksums.
 //!
 //! ```text
-//! kubectl-scan-linux-amd64.tar.gz   kubectl-scan, kubectl_complete-scan (a link), LICENSE, completions/, man/
+//! kubectl-scan-linux-amd64.tar.gz   kubectl-scan, kubectl_complete-scan, LICENSE, completions/, man/
 //! kubectl-scan-linux-amd64.cdx.json what the program is made of
 //! scan.yaml                         the manifest of krew's index (krew.googlecontainertools.github.com/v1alpha2)
 //! SHA256SUMS                        as `sha256sum -c` reads it
 //! ```
 //!
-//! The same commit makes the same bytes: programs hold no path of the machine, entries have no time and no owner, and documents have
-//! the time of the commit. Other platforms than Linux are archives of the same names (`darwin-arm64`), made where their linker is.
+//! The same commit makes the same programs and archives with the same compilers: programs hold no path of the machine, entries have no
+//! time and no owner. SBOMs have the time of the commit, and name an image with this machine's certificate authorities. Other platforms than Linux are archives of the same names (`darwin-arm64`), made where their linker is.
 
 mod archive;
 mod contents;
@@ -48,6 +48,9 @@ pub(crate) struct ReleaseArgs {
 
 /// Writes the files.
 pub(crate) fn run(root: &Path, args: &ReleaseArgs) -> Result<bool> {
+    if args.twice {
+        twice::check_committed(root)?;
+    }
     let here = ProgramPlatform::here()?;
     let build = |platform: &ProgramPlatform| ReleaseBuild::of(root, platform)?.plugin();
     let own = args.programs.clone().map_or_else(|| build(&here), Ok)?;

@@ -1,12 +1,16 @@
-//! Completion of a command line that is being typed: commands, options and their values, and the names of workloads, images,
-//! namespaces and contexts that a cluster has.
+//! Completion of a command line that is being typed: commands, options and their values, and the names of workloads, images and
+//! namespaces that a cluster has.
 //!
 //! ```text
 //! a shell's function      KUBECTL_SCAN_COMPLETE=bash kubectl-scan -- WORDS → candidates, as the shell reads them
-//! kubectl's completion    kubectl_complete-scan WORDS → candidates, a line each, and what else the shell may do
+//! kubectl's completion    kubectl_complete-scan WORDS
+//!                       → KUBECTL_SCAN_COMPLETE=kubectl kubectl-scan -- WORDS → candidates, a line each, and what else the shell may do
 //! ```
 //!
-//! The second is kubectl's protocol for plugins: a program of that name on PATH, here a link to this one.
+//! The second is kubectl's protocol for plugins: it runs a program of that name on PATH, which releases have as a script.
+//!
+//! Names are written by others, and shells take what they are given apart: some run a substitution in a candidate. So one with
+//! anything that a shell may read as more than a letter is left out.
 
 use crate::args::{Cli, ClusterArgs};
 use crate::cluster::{self, Cluster};
@@ -17,19 +21,22 @@ use clap_complete::env::{CompleteEnv, Shells};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use std::ffi::{OsStr, OsString};
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 use tidewaiter_crd::WorkloadScan;
 
 /// The variable by which a shell's function asks.
 const VARIABLE: &str = "KUBECTL_SCAN_COMPLETE";
+/// Its value for kubectl's protocol.
+const FOR_KUBECTL: &str = "kubectl";
 /// The program, as shells find it.
 const PROGRAM: &str = "kubectl-scan";
-/// As kubectl calls it for a plugin `scan`.
-const FOR_KUBECTL: &str = "kubectl_complete-scan";
-/// Longest wait for names: somebody has pressed a key.
+/// Longest wait for names, from the connection on: somebody has pressed a key.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Answers a shell or kubectl, if one of them asks; true if so.
@@ -37,14 +44,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// # Errors
 /// When the shell is not known, or the answer cannot be written.
 pub(crate) fn answered() -> Result<bool> {
-    let words: Vec<OsString> = std::env::args_os().collect();
-    let (program, rest) = words.split_first().context("no name of the program")?;
-    if Path::new(program).file_name() == Some(OsStr::new(FOR_KUBECTL)) {
-        io::stdout().write_all(for_kubectl(rest).as_bytes())?;
+    let Some(shell) = env::var_os(VARIABLE) else { return Ok(false) };
+    let words: Vec<OsString> = env::args_os().collect();
+    let typed = words.iter().position(|word| word == "--").map_or(&[][..], |place| &words[place + 1..]);
+    let folder = env::current_dir().ok();
+    if shell == FOR_KUBECTL {
+        io::stdout().write_all(for_kubectl(typed, folder.as_deref()).as_bytes())?;
         return Ok(true);
     }
-    let folder = std::env::current_dir().ok();
-    let command = || with_names(rest);
+    let command = || with_names(typed);
     Ok(CompleteEnv::with_factory(command).var(VARIABLE).try_complete(words.iter().cloned(), folder.as_deref())?)
 }
 
@@ -60,12 +68,23 @@ pub(crate) fn script(shell: &str) -> Result<Vec<u8>> {
     Ok(script)
 }
 
-/// A line for each candidate, with what it is after a tab; then what the shell may add: nothing of its own (4), or names of files (0).
-fn for_kubectl(typed: &[OsString]) -> String {
+/// A line for each candidate, with what it is after a tab; then what the shell may do besides (cobra's `ShellCompDirective`): add names of
+/// files (0), add no space (2), nothing of its own (4).
+fn for_kubectl(typed: &[OsString], folder: Option<&Path>) -> String {
     let words = [OsString::from(PROGRAM)].into_iter().chain(typed.iter().cloned()).collect();
-    let found = complete(&mut with_names(typed), words, typed.len(), None).unwrap_or_default();
+    let mut found = complete(&mut with_names(typed), words, typed.len(), folder).unwrap_or_default();
+    // Options are always offered; kubectl's completion does so after a dash alone.
+    let is_option = |word: &[u8]| word.starts_with(b"-");
+    let wants_options = typed.last().is_some_and(|word| is_option(word.as_encoded_bytes()));
+    found.retain(|candidate| wants_options || !is_option(candidate.get_value().as_encoded_bytes()));
+    let is_folder = |candidate: &CompletionCandidate| candidate.get_value().as_encoded_bytes().ends_with(b"/");
+    let directive = match found.as_slice() {
+        [] => 0,
+        some if some.iter().any(is_folder) => 2,
+        _ => 4,
+    };
     let lines: String = found.iter().map(line).collect();
-    format!("{lines}:{}\n", if found.is_empty() { 0 } else { 4 })
+    format!("{lines}:{directive}\n")
 }
 
 fn line(candidate: &CompletionCandidate) -> String {
@@ -87,7 +106,7 @@ enum NamesOf {
 }
 
 /// Arguments that are such names.
-const NAMED: [(&str, &str, NamesOf); 8] = [
+const NAMED: [(&str, &str, NamesOf); 15] = [
     ("deployment", "name", NamesOf::Deployments),
     ("status", "workload", NamesOf::Workloads),
     ("wait", "workload", NamesOf::Workloads),
@@ -95,21 +114,46 @@ const NAMED: [(&str, &str, NamesOf); 8] = [
     ("revoke", "workload", NamesOf::Workloads),
     ("rollback", "workload", NamesOf::Workloads),
     ("image", "images", NamesOf::Images),
+    ("sbom", "image", NamesOf::Images),
+    ("fix", "image", NamesOf::Images),
+    ("explain", "image", NamesOf::Images),
+    ("diff", "old", NamesOf::Images),
+    ("diff", "new", NamesOf::Images),
+    ("attest", "image", NamesOf::Images),
+    ("verify", "image", NamesOf::Images),
     ("report", "subject", NamesOf::WorkloadsAndImages),
 ];
 
 /// The command line, whose arguments know the names in the cluster that was typed.
 fn with_names(typed: &[OsString]) -> Command {
-    let cluster = cluster_of(typed);
     let mut cli = Cli::command();
+    if typed.last().is_some_and(is_path) {
+        return cli;
+    }
+    let cluster = cluster_of(typed);
     for (command, argument, names) in NAMED {
-        let namespace = candidates(&cluster, NamesOf::Namespaces);
         let values = candidates(&cluster, names);
-        cli = cli.mut_subcommand(command, |command| {
-            command.mut_arg(argument, |arg| arg.add(values)).mut_arg("namespace", |arg| arg.add(namespace))
-        });
+        cli = cli.mut_subcommand(command, |command| command.mut_arg(argument, |arg| arg.add(values)));
+    }
+    let of_cluster: Vec<String> = cli.get_subcommands().filter(|command| has_namespace(command)).map(name).collect();
+    for command in of_cluster {
+        let namespaces = candidates(&cluster, NamesOf::Namespaces);
+        cli = cli.mut_subcommand(command, |command| command.mut_arg("namespace", |arg| arg.add(namespaces)));
     }
     cli
+}
+
+/// Whether a word is the beginning of a file's name, of which no cluster knows.
+fn is_path(word: &OsString) -> bool {
+    word.as_encoded_bytes().first().is_some_and(|first| b"./~".contains(first))
+}
+
+fn has_namespace(command: &Command) -> bool {
+    command.get_arguments().any(|argument| argument.get_id() == "namespace")
+}
+
+fn name(command: &Command) -> String {
+    command.get_name().to_owned()
 }
 
 fn candidates(cluster: &ClusterArgs, names: NamesOf) -> ArgValueCandidates {
@@ -119,9 +163,22 @@ fn candidates(cluster: &ClusterArgs, names: NamesOf) -> ArgValueCandidates {
 
 /// The names; none where the cluster does not answer: who types must not be told of errors.
 fn found(cluster: &ClusterArgs, names: NamesOf) -> Vec<CompletionCandidate> {
+    let (sender, receiver) = mpsc::channel();
+    let cluster = cluster.clone();
+    // On a thread of its own: a program that logs in to the cluster takes the time it takes.
+    thread::spawn(move || sender.send(in_cluster(&cluster, names)));
+    let all = receiver.recv_timeout(PATIENCE).unwrap_or_default();
+    all.into_iter().filter(|name| is_plain(name)).map(CompletionCandidate::new).collect()
+}
+
+fn in_cluster(cluster: &ClusterArgs, names: NamesOf) -> Vec<String> {
     let Ok(cluster) = cluster::with_tidewaiter(cluster) else { return Vec::new() };
-    let all = cluster.run(async { tokio::time::timeout(PATIENCE, ask(&cluster, names)).await });
-    all.ok().and_then(Result::ok).unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
+    cluster.run(ask(&cluster, names)).unwrap_or_default()
+}
+
+/// Whether no shell reads more than letters in it: all that names of images and workloads consist of.
+fn is_plain(name: &str) -> bool {
+    !name.starts_with('-') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@+".contains(&b))
 }
 
 async fn ask(cluster: &Cluster, names: NamesOf) -> Result<Vec<String>> {
@@ -183,6 +240,8 @@ fn cluster_of(typed: &[OsString]) -> ClusterArgs {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     fn words(line: &str) -> Vec<OsString> {
@@ -209,22 +268,40 @@ mod tests {
         let check = |line: &str, expected: &str| {
             // No cluster can be asked.
             let typed = words(&format!("--kubeconfig=/no/such/file {line}"));
-            assert_eq!(for_kubectl(&typed), expected, "{line}");
+            assert_eq!(for_kubectl(&typed, None), expected, "{line}");
         };
         check("vers", "version\tShow the versions of this program, its formats and its database\n:4\n");
         check("status --all", "--all-namespaces\tShow the workloads of all namespaces\n:4\n");
         check("sbom a -o spdx-", "spdx-3\tSPDX 3.0.1, JSON-LD\n:4\n");
         check("status deploy", ":0\n");
+        check("convert ", ":0\n");
+    }
+
+    #[test]
+    fn names_of_files_are_the_shells() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("feeds")).unwrap();
+        let said = for_kubectl(&words("image --db ./fe"), Some(folder.path()));
+        assert_eq!(said, "./feeds/\n:2\n");
+    }
+
+    #[test]
+    fn what_a_shell_may_run_is_no_candidate() {
+        let check = |name: &str, expected: bool| assert_eq!(is_plain(name), expected, "{name:?}");
+        check("localhost:5000/team/app_1:v1.2-rc+1@sha256:0af", true);
+        check("deployment/my-app", true);
+        for name in ["nginx$(touch${IFS}x)", "a`id`", "a b", "a\nb", "a;b", "a'b", "-x", "a\u{1b}[2J", "a\tb", "*"] {
+            check(name, false);
+        }
     }
 
     #[test]
     fn every_named_argument_exists() {
-        let mut command = with_names(&[]);
-        command.build();
+        let command = Cli::command();
         for (name, argument, _) in NAMED {
             let subcommand = command.find_subcommand(name);
-            let has = |id: &str| subcommand.is_some_and(|c| c.get_arguments().any(|a| a.get_id() == id));
-            assert!(has(argument) && has("namespace"), "{name} {argument}");
+            assert!(subcommand.is_some_and(|c| c.get_arguments().any(|a| a.get_id() == argument)), "{name} {argument}");
         }
+        with_names(&[]).debug_assert();
     }
 }

@@ -12,14 +12,12 @@ pub(super) struct Entry {
 }
 
 /// What a file is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     /// It is run.
     Program,
     /// It is read.
     Text,
-    /// It leads to another entry, whose path is its content.
-    Link,
 }
 
 /// The archive: POSIX tar without times and owners, in gzip without a time and a name (RFC 1952).
@@ -29,17 +27,11 @@ pub(super) fn gzip_of_tar<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> R
     for entry in entries {
         let mut header = tar::Header::new_ustar();
         header.set_mode(match entry.kind {
-            Kind::Program | Kind::Link => 0o755,
+            Kind::Program => 0o755,
             Kind::Text => 0o644,
         });
-        if entry.kind == Kind::Link {
-            header.set_entry_type(tar::EntryType::Symlink);
-            header.set_size(0);
-            archive.append_link(&mut header, &entry.path, str::from_utf8(&entry.bytes)?)?;
-        } else {
-            header.set_size(u64::try_from(entry.bytes.len())?);
-            archive.append_data(&mut header, &entry.path, entry.bytes.as_slice())?;
-        }
+        header.set_size(u64::try_from(entry.bytes.len())?);
+        archive.append_data(&mut header, &entry.path, entry.bytes.as_slice())?;
     }
     Ok(archive.into_inner()?.finish()?)
 }

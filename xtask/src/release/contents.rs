@@ -18,8 +18,8 @@ const COMPLETIONS: [(&str, &str); 4] = [
     ("powershell", "completions/kubectl-scan.ps1"),
 ];
 
-/// The name by which kubectl asks the plugin for completions.
-const FOR_KUBECTL: &str = "kubectl_complete-scan";
+/// By what kubectl asks the plugin for completions.
+const FOR_KUBECTL: &str = "integrations/kubectl_complete-scan";
 
 /// What archives of all platforms share, and the program that made it.
 #[derive(Debug)]
@@ -35,11 +35,11 @@ pub(super) struct PluginFiles {
 impl PluginFiles {
     /// As this program writes them.
     pub(super) fn by(root: &Path, program: &Path) -> Result<Self> {
-        let licence = root.join("LICENSE");
-        let licence = fs::read(&licence).with_context(|| licence.display().to_string())?;
+        let read = |path: &str| fs::read(root.join(path)).with_context(|| path.to_owned());
+        let (licence, for_kubectl) = (read("LICENSE")?, read(FOR_KUBECTL)?);
         let mut shared = vec![
             Entry { path: "LICENSE".into(), kind: Kind::Text, bytes: licence },
-            Entry { path: FOR_KUBECTL.into(), kind: Kind::Link, bytes: b"kubectl-scan".to_vec() },
+            Entry { path: "kubectl_complete-scan".into(), kind: Kind::Program, bytes: for_kubectl },
         ];
         for (shell, path) in COMPLETIONS {
             let script = output(&mut command(program, &["completion", shell]))?;

@@ -8,15 +8,23 @@ use std::fs;
 use std::path::Path;
 use tidewaiter_testkit::sha256;
 
-/// Builds the plugin from a clone, and compares it with `program`.
+/// Whether what is built is what is committed.
 ///
 /// # Errors
-/// When they differ, or what was built is not what is committed.
-pub(super) fn compare(root: &Path, platform: &ProgramPlatform, program: &Path) -> Result<()> {
+/// When it is not.
+pub(super) fn check_committed(root: &Path) -> Result<()> {
     let changed = output(command("git", &["status", "--porcelain"]).current_dir(root))?;
     if !changed.is_empty() {
         bail!("what is not committed cannot be built a second time:\n{changed}commit or remove it, and try again");
     }
+    Ok(())
+}
+
+/// Builds the plugin from a clone, and compares it with `program`.
+///
+/// # Errors
+/// When they differ.
+pub(super) fn compare(root: &Path, platform: &ProgramPlatform, program: &Path) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let copy = folder.path().join("source-in-another-folder");
     output(&mut command("git", &["clone", "--quiet", text(root)?, text(&copy)?]))?;
