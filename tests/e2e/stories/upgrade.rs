@@ -62,7 +62,7 @@ impl BeforeUpgrade {
         };
         BeforeUpgrade {
             volume: system("pvc/tidewaiter", "{.metadata.uid} {.spec.volumeName}"),
-            authority: system("secret/tidewaiter-webhook-ca", "{.metadata.uid} {.data}"),
+            authority: system("secret/tidewaiter-webhook-ca", "{.metadata.uid} {.data.ca\\.crt} {.data.ca\\.key}"),
             objects: get(&[OBJECTS, "-A", "-o", "jsonpath={.items[*].metadata.uid}"]),
             policies: ["default", "manual", "audited"].iter().map(policy).collect(),
             approvals: get(&["rolloutapprovals", "-A", "-o", "jsonpath={.items[*].spec}"]),
