@@ -35,8 +35,27 @@ enum ApiState {
     Served,
     /// The API server has no such kind.
     Absent,
-    /// The server's account may not.
+    /// The server's account may not list them.
     Refused,
+    /// It may list, and not write them: one write after each look shows whether it may now.
+    ReadOnly {
+        may_try: bool,
+    },
+}
+
+impl ApiState {
+    /// Whether one that was just listed can be written, as far as that is known.
+    fn listed(self) -> Self {
+        match self {
+            ApiState::ReadOnly { .. } => ApiState::ReadOnly { may_try: true },
+            _ => ApiState::Served,
+        }
+    }
+
+    /// Whether a write makes sense now.
+    fn is_written(self) -> bool {
+        matches!(self, ApiState::Served | ApiState::ReadOnly { may_try: true })
+    }
 }
 
 /// Writes the reports of one API.
@@ -60,7 +79,7 @@ impl ReportWriter {
     pub(super) async fn look(&mut self, ctx: &ServerContext) {
         match self.list(ctx).await {
             Ok(found) => {
-                self.enter(ApiState::Served);
+                self.enter(self.state.listed());
                 self.has_told &= self.failures > 0;
                 self.failures = 0;
                 self.note(found);
@@ -94,7 +113,7 @@ impl ReportWriter {
 
     /// Whether a report may have to be written: what it follows from changed.
     pub(super) fn is_due(&self, key: &WrittenKey, input: u64) -> bool {
-        self.state == ApiState::Served && self.written.get(key).is_none_or(|written| written.input != Some(input))
+        self.state.is_written() && self.written.get(key).is_none_or(|written| written.input != Some(input))
     }
 
     /// Writes a report unless it is there as it should be.
@@ -113,6 +132,7 @@ impl ReportWriter {
             .await
         {
             Ok(now) => {
+                self.enter(ApiState::Served);
                 let version = now.metadata.resource_version;
                 let written = WrittenReport { version, content: Some(object.content), input: Some(input) };
                 self.written.insert(key.clone(), written);
@@ -175,6 +195,13 @@ impl ReportWriter {
     /// so.
     fn failed_for(&mut self, key: &WrittenKey, input: u64, error: kube::Error) {
         let error = ReconcileError::Api(error);
+        if error.is_not_permitted() {
+            return self.enter(ApiState::ReadOnly { may_try: false });
+        }
+        if self.state != ApiState::Served {
+            let is_answer = matches!(error, ReconcileError::Api(kube::Error::Api(_)));
+            self.enter(if is_answer { ApiState::Served } else { ApiState::ReadOnly { may_try: false } });
+        }
         let tried = WrittenReport { version: None, content: None, input: Some(input) };
         self.written.insert(key.clone(), tried);
         if !error.is_gone() {
@@ -183,10 +210,10 @@ impl ReportWriter {
     }
 
     fn enter(&mut self, state: ApiState) {
-        if self.state == state {
+        let before = std::mem::replace(&mut self.state, state);
+        if std::mem::discriminant(&before) == std::mem::discriminant(&state) {
             return;
         }
-        self.state = state;
         let kind = format!("{}.{}/{}", self.api.plural(), self.api.group(), self.api.version());
         match state {
             ApiState::Served => tracing::info!("policy reports are written: {kind}"),
@@ -201,6 +228,11 @@ impl ReportWriter {
             ApiState::Refused => {
                 tracing::warn!("no policy reports: the server may not list {kind}; apply deploy/rbac.yaml");
             }
+            ApiState::ReadOnly { .. } => tracing::warn!(
+                "no policy reports: the server may not write {kind}; apply deploy/optional/policy-reports.yaml, which is noticed \
+                 within {LOOK} s",
+                LOOK = super::LOOK_PAUSE.as_secs()
+            ),
             ApiState::Unknown => {}
         }
     }
@@ -241,4 +273,31 @@ fn key(object: &PartialObjectMeta<DynamicObject>) -> WrittenKey {
 /// The hash of what a report says, by its annotation.
 fn content(object: &PartialObjectMeta<DynamicObject>) -> Option<String> {
     object.metadata.annotations.as_ref()?.get(REPORT_CONTENT).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_role_there_is_one_write_after_each_look() {
+        let mut writer = ReportWriter::new(ReportApi::OpenReports);
+        let key = WrittenKey { namespace: "n".to_owned(), name: "r".to_owned() };
+        let may_not = r#"{"code": 403, "message": "r is forbidden: User \"u\" cannot patch resource \"reports\" in"}"#;
+        let refusal = || kube::Error::Api(serde_json::from_str(may_not).unwrap());
+        let look = |writer: &mut ReportWriter| writer.enter(writer.state.listed());
+        look(&mut writer);
+        assert_eq!((writer.state, writer.is_due(&key, 1)), (ApiState::Served, true));
+        for _ in 0..2 {
+            writer.failed_for(&key, 1, refusal());
+            assert_eq!((writer.state, writer.is_due(&key, 1)), (ApiState::ReadOnly { may_try: false }, false));
+            look(&mut writer);
+            assert_eq!((writer.state, writer.is_due(&key, 1)), (ApiState::ReadOnly { may_try: true }, true));
+        }
+        // It is another report's own fault.
+        let quota = r#"{"code": 403, "message": "r is forbidden: exceeded quota: q"}"#;
+        writer.failed_for(&key, 1, kube::Error::Api(serde_json::from_str(quota).unwrap()));
+        look(&mut writer);
+        assert_eq!(writer.state, ApiState::Served);
+    }
 }
