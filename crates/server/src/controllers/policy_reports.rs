@@ -4,6 +4,7 @@
 //! One task looks at all records, not one for each: what is written follows from many objects, and nobody waits for it. What a
 //! report follows from is compared first, which reads nothing; then what it would say with what is written.
 
+mod failures;
 mod inputs;
 mod reading;
 mod writer;
@@ -65,7 +66,7 @@ async fn look(ctx: &ServerContext, writers: &mut [ReportWriter]) {
     let records = ctx.index.workloads.state();
     let exist: BTreeSet<WrittenKey> = records.iter().filter(|r| is_reported(ctx, r)).map(|r| key(r)).collect();
     for writer in writers {
-        writer.look(ctx).await;
+        writer.look(ctx, &exist).await;
         writer.remove_others(ctx, &exist).await;
     }
 }

@@ -1,5 +1,6 @@
 //! The reports of one API: what is there, what is written and removed, and what is said where that cannot be done.
 
+use super::failures::Failures;
 use crate::context::ServerContext;
 use crate::decide::workload_report::{ReportApi, WorkloadReport};
 use crate::error::ReconcileError;
@@ -8,6 +9,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, Pat
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client};
 use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
 use tidewaiter_crd::names::{FIELD_MANAGER, MANAGED_BY, REPORT_CONTENT};
 
 /// A report by its place.
@@ -64,24 +66,33 @@ pub(super) struct ReportWriter {
     api: ReportApi,
     state: ApiState,
     written: HashMap<WrittenKey, WrittenReport>,
-    /// How many writes failed since the last look; the first one of a row is said, and no other.
-    failures: usize,
+    failures: Failures,
+    /// Whether it was said that they cannot be listed.
     has_told: bool,
 }
 
 impl ReportWriter {
     /// One that has not looked yet.
     pub(super) fn new(api: ReportApi) -> Self {
-        ReportWriter { api, state: ApiState::Unknown, written: HashMap::new(), failures: 0, has_told: false }
+        ReportWriter {
+            api,
+            state: ApiState::Unknown,
+            written: HashMap::new(),
+            failures: Failures::default(),
+            has_told: false,
+        }
     }
 
-    /// Reads which reports there are, and whether there can be any.
-    pub(super) async fn look(&mut self, ctx: &ServerContext) {
+    /// Reads which reports there are, and whether there can be any; `exist`: those that there should be.
+    pub(super) async fn look(&mut self, ctx: &ServerContext, exist: &BTreeSet<WrittenKey>) {
+        let untold = self.failures.looked(|key| exist.contains(key) || self.written.contains_key(key));
+        if untold > 0 {
+            tracing::warn!("{untold} further policy reports of {} could not be written or removed", self.api.group());
+        }
         match self.list(ctx).await {
             Ok(found) => {
                 self.enter(self.state.listed());
-                self.has_told &= self.failures > 0;
-                self.failures = 0;
+                self.has_told = false;
                 self.note(found);
             }
             Err(error) => self.failed(error),
@@ -113,7 +124,8 @@ impl ReportWriter {
 
     /// Whether a report may have to be written: what it follows from changed.
     pub(super) fn is_due(&self, key: &WrittenKey, input: u64) -> bool {
-        self.state.is_written() && self.written.get(key).is_none_or(|written| written.input != Some(input))
+        let is_new = || self.written.get(key).is_none_or(|written| written.input != Some(input));
+        self.state.is_written() && is_new() && !self.failures.waits(key, Instant::now())
     }
 
     /// Writes a report unless it is there as it should be.
@@ -133,11 +145,12 @@ impl ReportWriter {
         {
             Ok(now) => {
                 self.enter(ApiState::Served);
+                self.failures.succeeded(key);
                 let version = now.metadata.resource_version;
                 let written = WrittenReport { version, content: Some(object.content), input: Some(input) };
                 self.written.insert(key.clone(), written);
             }
-            Err(error) => self.failed_for(key, input, error),
+            Err(error) => self.failed_for(key, error),
         }
     }
 
@@ -167,12 +180,15 @@ impl ReportWriter {
     }
 
     async fn remove(&mut self, ctx: &ServerContext, keys: Vec<WrittenKey>) {
-        for key in keys {
+        let now = Instant::now();
+        for key in keys.into_iter().filter(|key| !self.failures.waits(key, now)).collect::<Vec<_>>() {
             let api = namespaced(&ctx.client, self.api, &key.namespace);
             match api.delete(&key.name, &DeleteParams::default()).await.map_err(ReconcileError::Api) {
-                Ok(_) => drop(self.written.remove(&key)),
-                Err(error) if error.is_gone() => drop(self.written.remove(&key)),
-                Err(error) => self.tell(&format!("{}/{} was not removed: {error}", key.namespace, key.name)),
+                Err(error) if !error.is_gone() => self.tell_of(&key, "was not removed", &error),
+                _ => {
+                    self.written.remove(&key);
+                    self.failures.succeeded(&key);
+                }
             }
         }
     }
@@ -191,21 +207,19 @@ impl ReportWriter {
         }
     }
 
-    /// It is tried again after the next look. Where the namespace is gone, so is the report; and where the kind is, that look says
-    /// so.
-    fn failed_for(&mut self, key: &WrittenKey, input: u64, error: kube::Error) {
+    /// Where the namespace is gone, so is the report; and where the kind is, the next look says so.
+    fn failed_for(&mut self, key: &WrittenKey, error: kube::Error) {
         let error = ReconcileError::Api(error);
         if error.is_not_permitted() {
             return self.enter(ApiState::ReadOnly { may_try: false });
         }
         if self.state != ApiState::Served {
-            let is_answer = matches!(error, ReconcileError::Api(kube::Error::Api(_)));
-            self.enter(if is_answer { ApiState::Served } else { ApiState::ReadOnly { may_try: false } });
+            self.enter(if is_answer(&error) { ApiState::Served } else { ApiState::ReadOnly { may_try: false } });
         }
-        let tried = WrittenReport { version: None, content: None, input: Some(input) };
-        self.written.insert(key.clone(), tried);
-        if !error.is_gone() {
-            self.tell(&format!("{}/{}: {error} (see deploy/optional/policy-reports.yaml)", key.namespace, key.name));
+        if error.is_gone() {
+            self.failures.add(key, true, Instant::now());
+        } else {
+            self.tell_of(key, "was not written", &error);
         }
     }
 
@@ -237,14 +251,30 @@ impl ReportWriter {
         }
     }
 
-    /// Says what is wrong, once for as long as something is.
+    /// Says that nothing is known of any report, once for as long as that is so.
     fn tell(&mut self, problem: &str) {
-        self.failures += 1;
-        if !self.has_told {
-            tracing::warn!("policy report of {}: {problem}", self.api.group());
-            self.has_told = true;
+        if !std::mem::replace(&mut self.has_told, true) {
+            tracing::warn!("policy reports of {}: {problem}", self.api.group());
         }
     }
+
+    /// Notes, and says, what failed at one report.
+    fn tell_of(&mut self, key: &WrittenKey, what: &str, error: &ReconcileError) {
+        self.failures.add(key, is_answer(error), Instant::now());
+        if self.failures.tells(key) {
+            let (label, value) = MANAGED_BY;
+            let (kind, WrittenKey { namespace, name }) = (format!("{}.{}", self.api.plural(), self.api.group()), key);
+            tracing::warn!(
+                "policy report {kind} {namespace}/{name} {what}, and is tried again: {error}; if it is not tidewaiter's (without \
+                 the label {label}={value}) or stays: kubectl delete {kind} -n {namespace} {name}"
+            );
+        }
+    }
+}
+
+/// Whether the API server itself answered.
+fn is_answer(error: &ReconcileError) -> bool {
+    matches!(error, ReconcileError::Api(kube::Error::Api(_)))
 }
 
 /// The kind of an API.
@@ -289,15 +319,17 @@ mod tests {
         look(&mut writer);
         assert_eq!((writer.state, writer.is_due(&key, 1)), (ApiState::Served, true));
         for _ in 0..2 {
-            writer.failed_for(&key, 1, refusal());
+            writer.failed_for(&key, refusal());
             assert_eq!((writer.state, writer.is_due(&key, 1)), (ApiState::ReadOnly { may_try: false }, false));
             look(&mut writer);
             assert_eq!((writer.state, writer.is_due(&key, 1)), (ApiState::ReadOnly { may_try: true }, true));
         }
         // It is another report's own fault.
         let quota = r#"{"code": 403, "message": "r is forbidden: exceeded quota: q"}"#;
-        writer.failed_for(&key, 1, kube::Error::Api(serde_json::from_str(quota).unwrap()));
+        writer.failed_for(&key, kube::Error::Api(serde_json::from_str(quota).unwrap()));
         look(&mut writer);
         assert_eq!(writer.state, ApiState::Served);
+        let other = WrittenKey { name: "other".to_owned(), ..key.clone() };
+        assert_eq!((writer.is_due(&key, 1), writer.is_due(&other, 1)), (false, true));
     }
 }
