@@ -8,6 +8,7 @@ mod failures;
 mod inputs;
 mod reading;
 mod writer;
+mod written;
 
 use crate::context::ServerContext;
 use crate::decide::workload_report::{ReportApi, WorkloadReport, WorstResults, scanned_images, workload_report};
@@ -18,7 +19,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidewaiter_crd::WorkloadScan;
-use writer::{ReportWriter, WrittenKey};
+use writer::ReportWriter;
+use written::WrittenKey;
 
 pub(crate) use writer::resource;
 

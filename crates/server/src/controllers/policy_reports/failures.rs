@@ -1,7 +1,7 @@
 //! Reports that could not be written or removed: when each is tried again, and what is said of it.
 
 use super::LOOK_PAUSE;
-use super::writer::WrittenKey;
+use super::written::WrittenKey;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

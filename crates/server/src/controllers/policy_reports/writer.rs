@@ -1,34 +1,20 @@
 //! The reports of one API: what is there, what is written and removed, and what is said where that cannot be done.
 
 use super::failures::Failures;
+use super::written::{WrittenKey, WrittenReport, listed};
 use crate::context::ServerContext;
 use crate::decide::workload_report::{ReportApi, WorkloadReport};
 use crate::error::ReconcileError;
 use crate::metrics::Metrics;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectList, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
-use tidewaiter_crd::names::{FIELD_MANAGER, MANAGED_BY, REPORT_CONTENT};
+use tidewaiter_crd::names::{FIELD_MANAGER, MANAGED_BY};
 
-/// A report by its place.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct WrittenKey {
-    pub(super) namespace: String,
-    pub(super) name: String,
-}
-
-/// A report as it is in the cluster.
-#[derive(Debug, Default)]
-struct WrittenReport {
-    /// As the API server counts.
-    version: Option<String>,
-    /// Hash of what it says; none where somebody else changed it.
-    content: Option<String>,
-    /// What it was last found to follow from.
-    input: Option<u64>,
-}
+/// Reports without what they say.
+type ReportList = ObjectList<PartialObjectMeta<DynamicObject>>;
 
 /// Whether reports can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +75,7 @@ impl ReportWriter {
         if untold > 0 {
             tracing::warn!("{untold} further policy reports of {} could not be written or removed", self.api.group());
         }
-        match self.list(ctx).await {
+        match self.list(ctx, ListParams::default().match_any()).await {
             Ok(found) => {
                 self.enter(self.state.listed());
                 self.has_told = false;
@@ -99,27 +85,15 @@ impl ReportWriter {
         }
     }
 
-    async fn list(&self, ctx: &ServerContext) -> kube::Result<Vec<PartialObjectMeta<DynamicObject>>> {
+    async fn list(&self, ctx: &ServerContext, params: ListParams) -> kube::Result<ReportList> {
         let (label, value) = MANAGED_BY;
-        let own = ListParams::default().labels(&format!("{label}={value}"));
+        let own = params.labels(&format!("{label}={value}"));
         let all: Api<DynamicObject> = Api::all_with(ctx.client.clone(), &resource(self.api));
-        Ok(all.list_metadata(&own).await?.items)
+        all.list_metadata(&own).await
     }
 
-    fn note(&mut self, found: Vec<PartialObjectMeta<DynamicObject>>) {
-        let mut before = std::mem::take(&mut self.written);
-        for object in found {
-            let key = key(&object);
-            let version = object.metadata.resource_version.clone();
-            let now = match before.remove(&key) {
-                Some(same) if same.version == version => same,
-                // Somebody changed it: it is written again.
-                Some(_) => WrittenReport { version, ..WrittenReport::default() },
-                // Of an earlier process.
-                None => WrittenReport { version, content: content(&object), input: None },
-            };
-            self.written.insert(key, now);
-        }
+    fn note(&mut self, found: ReportList) {
+        self.written = listed(std::mem::take(&mut self.written), found);
     }
 
     /// Whether a report may have to be written: what it follows from changed.
@@ -162,7 +136,8 @@ impl ReportWriter {
 
     /// Removes all reports; true when none is left, or there can be none.
     pub(super) async fn remove_all(&mut self, ctx: &ServerContext) -> bool {
-        match self.list(ctx).await {
+        // Not of any version: after an empty list nobody looks again.
+        match self.list(ctx, ListParams::default()).await {
             Ok(found) => self.note(found),
             // Without the kind, and without the permission, nothing was written.
             Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => return true,
@@ -290,19 +265,6 @@ pub(crate) fn resource(api: ReportApi) -> ApiResource {
 
 fn namespaced(client: &Client, api: ReportApi, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &resource(api))
-}
-
-fn key(object: &PartialObjectMeta<DynamicObject>) -> WrittenKey {
-    let metadata = &object.metadata;
-    WrittenKey {
-        namespace: metadata.namespace.clone().unwrap_or_default(),
-        name: metadata.name.clone().unwrap_or_default(),
-    }
-}
-
-/// The hash of what a report says, by its annotation.
-fn content(object: &PartialObjectMeta<DynamicObject>) -> Option<String> {
-    object.metadata.annotations.as_ref()?.get(REPORT_CONTENT).cloned()
 }
 
 #[cfg(test)]
