@@ -39,6 +39,9 @@ struct DojoFinding {
     impact: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     references: String,
+    /// The evidence.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    steps_to_reproduce: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     vulnerability_ids: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +82,8 @@ fn finding(report: &Report, shown: ShownFinding<'_>) -> DojoFinding {
     DojoFinding {
         title: text(&format!("{} in {} {}", of.vulnerability, of.package, of.installed_version), MAX_TITLE),
         severity: severity(of.severity),
-        description: description(image, shown, &paths),
+        description: description(image, of),
+        steps_to_reproduce: evidence(image, shown, &paths),
         mitigation: literal(&[view::remedy(of)]),
         impact: impact(of),
         references: link::references(of).collect::<Vec<_>>().join("\n"),
@@ -109,7 +113,7 @@ fn unique_id(image: &ImageInfo, parts: &[&str]) -> String {
 fn incomplete(report: &Report, gaps: &[String]) -> Option<DojoFinding> {
     let image = &report.inventory.image;
     (!gaps.is_empty()).then(|| DojoFinding {
-        title: text(&format!("The scan of {} is incomplete", image.name), MAX_TITLE),
+        title: text(&format!("The scan of {} is incomplete", without_tag(&image.name)), MAX_TITLE),
         severity: "Info",
         description: format!("The image cannot be called clean:\n\n{}", literal(gaps)),
         active: true,
@@ -119,13 +123,19 @@ fn incomplete(report: &Report, gaps: &[String]) -> Option<DojoFinding> {
     })
 }
 
-fn description(image: &ImageInfo, shown: ShownFinding<'_>, paths: &[&str]) -> String {
+/// What stays the same from tag to tag: by title, path and description DefectDojo recognizes a finding, unless it is set to do so by
+/// the id.
+fn description(image: &ImageInfo, of: &Finding) -> String {
+    let summary = if of.summary.is_empty() { &of.vulnerability } else { &of.summary };
+    literal(&[summary.clone(), format!("Image: {} ({})", without_tag(&image.name), image.platform)])
+}
+
+/// Where it was seen, and why it is one, or none any more.
+fn evidence(image: &ImageInfo, shown: ShownFinding<'_>, paths: &[&str]) -> String {
     let of = shown.finding;
-    let summary = Some(of.summary.as_str()).filter(|summary| !summary.is_empty());
     let because = Some(format!("Because: {}", of.because)).filter(|_| !of.because.is_empty());
     let reason = shown.suppressed.map(|s| format!("{}: {} ({})", view::suppression(s.status), s.reason, s.source));
-    let mut lines: Vec<String> = summary.map(str::to_owned).into_iter().collect();
-    lines.push(format!("Image: {} ({}, {})", image.name, image.platform, image.digest));
+    let mut lines = vec![format!("Image: {} ({}, {})", image.name, image.platform, image.digest)];
     lines.extend((!paths.is_empty()).then(|| format!("Found in: {}", paths.join(", "))));
     lines.extend(because.into_iter().chain(reason));
     literal(&lines)

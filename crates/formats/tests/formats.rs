@@ -133,9 +133,10 @@ fn an_inventory_is_an_sbom_without_vulnerabilities() {
 #[test]
 fn defectdojo_gets_the_fields_that_it_knows() {
     const REQUIRED: [&str; 3] = ["title", "severity", "description"];
-    const ALLOWED: [&str; 18] = [
+    const ALLOWED: [&str; 19] = [
         "mitigation",
         "impact",
+        "steps_to_reproduce",
         "references",
         "vulnerability_ids",
         "cvssv3",
@@ -173,11 +174,31 @@ fn defectdojo_gets_the_fields_that_it_knows() {
         let is_literal = |line: &str| line.is_empty() || line.starts_with("    ");
         let description = finding["description"].as_str().unwrap();
         let own = description.strip_prefix("The image cannot be called clean:").unwrap_or(description);
-        assert!(own.lines().all(is_literal), "{description}");
+        let evidence = finding.get("steps_to_reproduce").and_then(Value::as_str).unwrap_or_default();
+        assert!(own.lines().chain(evidence.lines()).all(is_literal), "{description} {evidence}");
         let states = ["active", "false_p", "risk_accepted", "is_mitigated"].map(|field| finding[field] == true);
         assert_eq!(states.iter().filter(|is| **is).count(), 1, "{finding:?}");
     }
     assert_eq!(ids.len(), findings.len());
+}
+
+/// It hashes these fields, where no setting says that it takes the id.
+#[test]
+fn defectdojo_recognizes_a_finding_of_another_tag() {
+    let fields = |tag: &str, digest: &str| {
+        let mut report = report();
+        report.inventory.image.name = format!("registry.example/team/app:{tag}");
+        report.inventory.image.digest = digest.parse().unwrap();
+        let verdict = policy::decide(&report, &Policy::default(), now());
+        let document: Value = serde_json::from_str(&written(ReportFormat::DefectDojo, &report, &verdict)).unwrap();
+        let names = ["title", "file_path", "description", "unique_id_from_tool"];
+        let of = |finding: &Value| names.map(|name| finding[name].as_str().unwrap_or_default().to_owned());
+        let first = document["findings"][1]["steps_to_reproduce"].as_str().unwrap();
+        assert!(first.contains(tag) && first.contains(digest), "{first}");
+        document["findings"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
+    };
+    let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+    assert_eq!(fields("v1", &digest("1")), fields("v2", &digest("2")));
 }
 
 /// What GitLab's schema requires (container-scanning-report-format.json, of which no registry has a package).

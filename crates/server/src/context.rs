@@ -23,6 +23,10 @@ use kube::runtime::events::Recorder;
 use parking_lot::RwLock;
 use std::sync::{Arc, OnceLock};
 use tidewaiter_crd::policy::Mode;
+use tokio::sync::Semaphore;
+
+/// Reports that are in memory at once: one has tens of megabytes as JSON, and some times as much parsed.
+pub(crate) const REPORT_READS: usize = 4;
 
 /// Where a process is in its life.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +55,8 @@ pub(crate) struct ServerContext {
     pub(crate) written_allowlists: WrittenAllowlists,
     pub(crate) lost_results: LostResults,
     pub(crate) runs: ScanRuns,
+    /// Turns of who reads a whole report for people and other tools, [`REPORT_READS`] at a time.
+    pub(crate) report_reads: Arc<Semaphore>,
     pub(crate) slots: ScanSlots,
     pub(crate) registry_holds: RegistryHolds,
     pub(crate) credential_providers: CredentialProviders,

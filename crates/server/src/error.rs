@@ -40,6 +40,15 @@ impl ReconcileError {
         matches!(self, Self::Api(kube::Error::Api(status))
             if status.code == 404 || status.code == 403 && status.message.contains("is being terminated"))
     }
+
+    /// Whether no role lets the server write any such object, unlike where a policy, a quota or a namespace refuses this one: they
+    /// answer with the same code.
+    pub(crate) fn is_not_permitted(&self) -> bool {
+        let says = |message: &str| {
+            ["patch", "create"].iter().any(|verb| message.contains(&format!("cannot {verb} resource ")))
+        };
+        matches!(self, Self::Api(kube::Error::Api(status)) if status.code == 403 && says(&status.message))
+    }
 }
 
 fn names_a_test(text: &str) -> bool {
@@ -89,5 +98,30 @@ mod tests {
         check(403, "unable to create new content in namespace n because it is being terminated", true);
         check(403, "no", false);
         check(409, "conflict", false);
+    }
+
+    /// Responses of real API servers.
+    #[test]
+    fn a_missing_permission_is_distinguished_from_a_refused_object() {
+        let check = |code: u16, message: &str, expected: bool| {
+            let status = serde_json::json!({"code": code, "message": message});
+            let error = ReconcileError::Api(kube::Error::Api(serde_json::from_value(status).unwrap()));
+            assert_eq!(error.is_not_permitted(), expected, "{code} {message}");
+        };
+        let may_not = |verb: &str| {
+            format!(
+                r#"reports.openreports.io "deployment-d-" is forbidden: User "system:serviceaccount:tidewaiter-system:tidewaiter" cannot {verb} resource "reports" in API group "openreports.io" in the namespace "n""#
+            )
+        };
+        check(403, &may_not("patch"), true);
+        check(403, &may_not("create"), true);
+        check(
+            403,
+            "reports.openreports.io \"r\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no",
+            false,
+        );
+        check(403, "reports.openreports.io \"r\" is forbidden: exceeded quota: q, requested: count/reports=1", false);
+        check(403, "unable to create new content in namespace n because it is being terminated", false);
+        check(404, "not found", false);
     }
 }

@@ -4,7 +4,7 @@ use crate::alert::AlertChannel;
 use crate::api_reach::ApiReach;
 use crate::args::ServeArgs;
 use crate::authority::WebhookTrust;
-use crate::context::ServerContext;
+use crate::context::{REPORT_READS, ServerContext};
 use crate::controllers::garbage_collection;
 use crate::election::{Election, KnownLeader, NewestDatabase};
 use crate::events::EventChannel;
@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use tidewaiter_crd::names::FIELD_MANAGER;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 
 /// Time limit of a connection's first request to the webhooks: the API server connects when it has one.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
@@ -97,6 +98,7 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
         client,
         lost_results: LostResults::default(),
         runs: ScanRuns::default(),
+        report_reads: Arc::new(Semaphore::new(REPORT_READS)),
         slots: ScanSlots::new(settings.scans, args.scans_per_registry),
         registry_holds: RegistryHolds::default(),
         credential_providers,

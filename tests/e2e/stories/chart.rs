@@ -71,6 +71,7 @@ fn the_chart_has_the_objects_of_the_manifests() {
     one_process_alone(&lab, &program);
     what_images_may_not_read(&lab, &program);
     reports_where_they_are_wanted(&lab, &program);
+    newer_values_may_be_missing(&lab, &program);
     packed_and_pushed(&lab, &program);
     let refused = |args: &[&str], why: &str| {
         let said =
@@ -108,6 +109,18 @@ fn reports_where_they_are_wanted(lab: &Lab, program: &Path) {
     for deployment in ["Deployment tidewaiter", "Deployment tidewaiter-standby"] {
         let text = of_chart[deployment].to_string();
         assert!(text.contains(r#"{"name":"TIDEWAITER_POLICY_REPORTS","value":"both"}"#), "{text}");
+    }
+}
+
+/// `helm upgrade --reuse-values` has the values of the chart before, without those that are newer.
+fn newer_values_may_be_missing(lab: &Lab, program: &Path) {
+    let template = |values: &[&str]| {
+        let given = ["template", "tidewaiter", &chart(lab), "--set", IMAGE, "--no-hooks"];
+        run(&mut helm(lab, program, &[&given[..], values].concat())).ok()
+    };
+    let of_defaults = template(&[]);
+    for newer in ["policyReports", "certificates", "server"] {
+        assert_eq!(template(&["--set", &format!("{newer}=null")]), of_defaults, "without {newer}");
     }
 }
 

@@ -297,16 +297,16 @@ fn bring_up_to_date(
     }
 }
 
-/// The reports of a status as they are judged now; `None` when one is in no store any more.
-pub(super) async fn current_reports(
+/// The report of a platform as it is judged now, from the store; `None` when it is not there.
+pub(super) fn current_report(
     ctx: &ServerContext,
     of: (&str, &EffectivePolicy),
-    status: &ImageScanStatus,
+    (status, key): (&ImageScanStatus, &str),
     now: Timestamp,
-) -> Option<Vec<Report>> {
-    let mut reports = reports::get(ctx, status).await?;
-    bring_up_to_date(ctx, of, status, &mut reports, now);
-    Some(reports)
+) -> Option<Report> {
+    let mut report = ctx.store.report(key)?;
+    bring_up_to_date(ctx, of, status, std::slice::from_mut(&mut report), now);
+    Some(report)
 }
 
 async fn without_database(scan: &ImageScan, ctx: &ServerContext, why: String) -> Result<Action, ReconcileError> {

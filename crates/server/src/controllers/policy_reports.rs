@@ -4,18 +4,23 @@
 //! One task looks at all records, not one for each: what is written follows from many objects, and nobody waits for it. What a
 //! report follows from is compared first, which reads nothing; then what it would say with what is written.
 
+mod failures;
 mod inputs;
+mod reading;
 mod writer;
+mod written;
 
 use crate::context::ServerContext;
-use crate::decide::workload_report::{ReportApi, ReportJudge, WorkloadReport, scanned_images, workload_report};
+use crate::decide::workload_report::{ReportApi, WorkloadReport, WorstResults, scanned_images, workload_report};
 use inputs::{PolicyOfNamespace, ReportInput};
 use jiff::Timestamp;
+use reading::ImageReading;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidewaiter_crd::WorkloadScan;
-use writer::{ReportWriter, WrittenKey};
+use writer::ReportWriter;
+use written::WrittenKey;
 
 pub(crate) use writer::resource;
 
@@ -63,7 +68,7 @@ async fn look(ctx: &ServerContext, writers: &mut [ReportWriter]) {
     let records = ctx.index.workloads.state();
     let exist: BTreeSet<WrittenKey> = records.iter().filter(|r| is_reported(ctx, r)).map(|r| key(r)).collect();
     for writer in writers {
-        writer.look(ctx).await;
+        writer.look(ctx, &exist).await;
         writer.remove_others(ctx, &exist).await;
     }
 }
@@ -80,11 +85,12 @@ async fn changed(ctx: &ServerContext, until: Instant) -> bool {
 }
 
 /// Writes the reports that say something else than before.
-async fn write_changed(ctx: &ServerContext, writers: &mut [ReportWriter]) {
-    let mut policies: HashMap<String, PolicyOfNamespace> = HashMap::new();
+async fn write_changed(ctx: &Arc<ServerContext>, writers: &mut [ReportWriter]) {
+    let mut policies: HashMap<String, Arc<PolicyOfNamespace>> = HashMap::new();
     for record in ctx.index.workloads.state().iter().filter(|record| is_reported(ctx, record)) {
         let namespace = record.metadata.namespace.as_deref().unwrap_or_default();
-        let policy = policies.entry(namespace.to_owned()).or_insert_with(|| PolicyOfNamespace::of(ctx, namespace));
+        let of_namespace = || Arc::new(PolicyOfNamespace::of(ctx, namespace));
+        let policy = policies.entry(namespace.to_owned()).or_insert_with(of_namespace);
         let Some(input) = ReportInput::of(ctx, record, policy) else { continue };
         let (key, version) = (key(record), input.version());
         let mut due: Vec<&mut ReportWriter> =
@@ -101,17 +107,19 @@ async fn write_changed(ctx: &ServerContext, writers: &mut [ReportWriter]) {
     writers.iter().for_each(|writer| writer.show(&ctx.metrics));
 }
 
-async fn report_of(ctx: &ServerContext, input: &ReportInput<'_>, policy: &PolicyOfNamespace) -> Option<WorkloadReport> {
+async fn report_of(
+    ctx: &Arc<ServerContext>,
+    input: &ReportInput<'_>,
+    policy: &Arc<PolicyOfNamespace>,
+) -> Option<WorkloadReport> {
     let (namespace, now) = (&input.workload.namespace, Timestamp::now());
     let known = ctx.index.known_scans(namespace, input.revision);
-    let mut images = Vec::new();
+    let mut worst = WorstResults::default();
     for image in scanned_images(input.revision, &known)? {
-        let of = (namespace.as_str(), &policy.effective);
-        let reports = super::image_scan::current_reports(ctx, of, &image.status, now).await?;
-        images.push((image, reports));
+        let reading = ImageReading { namespace: namespace.clone(), image, policy: Arc::clone(policy), now };
+        worst.add_all(reading.results(ctx).await?);
     }
-    let judge = ReportJudge::new(&policy.names, &policy.effective.criteria, now);
-    Some(workload_report(&input.workload, &images, &judge))
+    Some(workload_report(&input.workload, worst))
 }
 
 /// Whether a workload has a report: as long as it is there and its namespace is not excluded.

@@ -2,25 +2,26 @@
 //! policy working group before it, which differ in little.
 //!
 //! ```text
-//! record + ImageScans → scanned_images → reports of the store → image_results → WorkloadReport → object of an API
+//! record + ImageScans → scanned_images → reports of the store → image_results → tally → WorkloadReport → object of an API
 //! ```
 //!
 //! Bounded: an image may have ten thousand findings, and etcd holds the objects of the whole cluster.
 
 mod image_results;
 mod scanned_images;
+mod tally;
 
 pub(crate) use image_results::ReportJudge;
 pub(crate) use scanned_images::{RevisionImage, scanned_images};
+pub(crate) use tally::{ImageTally, WorstResults};
 
 use super::workload_ref::WorkloadRef;
 use crate::settings::PolicyReportsSetting;
-use image_results::{RuleOutcome, RuleResult};
+use image_results::RuleResult;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tidewaiter_core::hex;
-use tidewaiter_core::report::Report;
 use tidewaiter_crd::names::{MANAGED_BY, REPORT_CONTENT, RESULTS_LEFT_OUT};
 
 /// Results in one report: mostly 30 KiB, and 400 KiB where every text has its [`image_results::MAX_TEXT`] bytes. etcd accepts
@@ -115,19 +116,6 @@ pub(crate) struct OutcomeCounts {
     skip: usize,
 }
 
-impl OutcomeCounts {
-    fn of(results: &[RuleResult]) -> Self {
-        let count = |outcome| results.iter().filter(|result| result.result == outcome).count();
-        OutcomeCounts {
-            pass: count(RuleOutcome::Pass),
-            fail: count(RuleOutcome::Fail),
-            warn: count(RuleOutcome::Warn),
-            error: count(RuleOutcome::Error),
-            skip: count(RuleOutcome::Skip),
-        }
-    }
-}
-
 /// An object to apply.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ReportObject {
@@ -137,19 +125,10 @@ pub(crate) struct ReportObject {
     pub(crate) content: String,
 }
 
-/// The report of a workload by the images of its current revision, each with the reports of its platforms; an image whose scan
-/// failed has none.
-pub(crate) fn workload_report(
-    workload: &WorkloadRef,
-    images: &[(RevisionImage, Vec<Report>)],
-    judge: &ReportJudge<'_>,
-) -> WorkloadReport {
-    let mut results: Vec<RuleResult> =
-        images.iter().flat_map(|(image, reports)| judge.results(image, reports)).collect();
-    results.sort_by(RuleResult::order);
-    let summary = OutcomeCounts::of(&results);
-    let left_out = results.len().saturating_sub(MAX_RESULTS);
-    results.truncate(MAX_RESULTS);
+/// The report of a workload by the results of its current revision's images.
+pub(crate) fn workload_report(workload: &WorkloadRef, worst: WorstResults) -> WorkloadReport {
+    let (summary, results) = worst.sorted();
+    let left_out = summary.all() - results.len();
     WorkloadReport { workload: workload.clone(), summary, results, left_out }
 }
 

@@ -6,11 +6,11 @@ use tidewaiter_core::advisory::KnownExploited;
 use tidewaiter_core::finding::{Finding, SuppressedFinding, SuppressionStatus};
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::policy::{IncompleteAction, Policy};
-use tidewaiter_core::report::{DatabaseInfo, Gap, GapKind, ImageInfo, Inventory};
+use tidewaiter_core::report::{DatabaseInfo, Gap, GapKind, ImageInfo, Inventory, Report};
 use tidewaiter_core::severity::Severity;
 use tidewaiter_crd::workload_scan::Decision;
 
-fn finding(vulnerability: &str, severity: Severity) -> Finding {
+pub(super) fn finding(vulnerability: &str, severity: Severity) -> Finding {
     Finding {
         vulnerability: vulnerability.to_owned(),
         package: "p".to_owned(),
@@ -20,7 +20,7 @@ fn finding(vulnerability: &str, severity: Severity) -> Finding {
     }
 }
 
-fn report(findings: Vec<Finding>, gaps: &[&str]) -> Report {
+pub(super) fn report(findings: Vec<Finding>, gaps: &[&str]) -> Report {
     let digest = Digest::from_sha256([1; 32]);
     let image = ImageInfo::new("i", digest.clone(), digest, "linux/amd64".parse().unwrap());
     let gap =
@@ -30,7 +30,7 @@ fn report(findings: Vec<Finding>, gaps: &[&str]) -> Report {
     Report::new(inventory, database, findings, gaps.iter().map(gap).collect())
 }
 
-fn scanned(image: &str) -> RevisionImage {
+pub(super) fn scanned(image: &str) -> RevisionImage {
     let status = json!({"imageStatus": "VulnerabilitiesFound", "verdict": "Pass", "digest": digest(1)});
     RevisionImage {
         image: image.to_owned(),
@@ -40,7 +40,17 @@ fn scanned(image: &str) -> RevisionImage {
 }
 
 fn judged(images: &[(RevisionImage, Vec<Report>)], policy: &Policy) -> WorkloadReport {
-    workload_report(&workload(), images, &ReportJudge::new(&["default".to_owned()], policy, now()))
+    judged_by(images, &ReportJudge::new(&["default".to_owned()], policy, now()))
+}
+
+fn judged_by(images: &[(RevisionImage, Vec<Report>)], judge: &ReportJudge<'_>) -> WorkloadReport {
+    let mut all = WorstResults::default();
+    for (image, reports) in images {
+        let mut tally = ImageTally::default();
+        reports.iter().for_each(|report| tally.read(judge, image, report));
+        all.add_all(tally.end(judge, image));
+    }
+    workload_report(&workload(), all)
 }
 
 /// One line for each result: outcome, severity, rule.
@@ -144,7 +154,7 @@ fn an_object_is_named_owned_and_hashed_by_what_it_says() {
     let judge = ReportJudge::new(&["default".to_owned()], &policy, tomorrow);
     for api in ReportApi::ALL {
         let first = object(api, Severity::High);
-        assert_eq!(workload_report(&workload(), &images(Severity::High), &judge).object(api), first);
+        assert_eq!(judged_by(&images(Severity::High), &judge).object(api), first);
         assert_ne!(object(api, Severity::Critical).content, first.content);
         let body = first.body;
         assert_eq!(body["metadata"]["annotations"][REPORT_CONTENT], json!(first.content));

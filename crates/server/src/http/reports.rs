@@ -25,16 +25,11 @@ use std::time::Instant;
 use tidewaiter_crd::image_report::{self, ImageReportSpec, ImageReportStatus, ReportName, ScanReadiness};
 use tidewaiter_crd::image_scan::PlatformResult;
 use tidewaiter_crd::{ImageReport, ImageScan};
-use tokio::sync::Semaphore;
-
-/// Reports that are in memory at once: one has tens of megabytes as JSON, and some times as much parsed.
-const READS: usize = 4;
 
 /// What the handler shares.
 #[derive(Clone)]
 struct ReportReader {
     ctx: Arc<ServerContext>,
-    turns: Arc<Semaphore>,
 }
 
 /// A report as an ImageScan names it.
@@ -54,8 +49,7 @@ impl NamedReport {
 
 /// The route, which ends with what the API server alone knows: the port is open to every Pod.
 pub(super) fn router<S>(ctx: Arc<ServerContext>) -> Router<S> {
-    let reader = ReportReader { ctx, turns: Arc::new(Semaphore::new(READS)) };
-    Router::new().route("/imagereports/{token}", post(review)).with_state(reader)
+    Router::new().route("/imagereports/{token}", post(review)).with_state(ReportReader { ctx })
 }
 
 async fn review(
@@ -114,7 +108,7 @@ impl ReportReader {
 
     /// The report as it is in this process's store.
     async fn stored(&self, namespace: &str, named: &Arc<NamedReport>) -> Result<Option<ByteString>, ReportRefusal> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = Arc::clone(&self.ctx.report_reads).acquire_owned().await;
         let turn = turn.map_err(|_| ReportRefusal::Failed("it is stopping".to_owned()))?;
         let (ctx, namespace, named) = (Arc::clone(&self.ctx), namespace.to_owned(), Arc::clone(named));
         let read = move || {

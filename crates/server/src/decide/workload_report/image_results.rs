@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::cmp::{Ordering, Reverse};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::Reason;
 use tidewaiter_core::advisory::AdvisoryClass;
 use tidewaiter_core::finding::{Finding, SuppressedFinding};
@@ -15,9 +15,6 @@ use tidewaiter_core::severity::Severity;
 
 /// Bytes of a text in a report: an advisory's summary may be a page.
 pub(super) const MAX_TEXT: usize = 500;
-/// Gaps that are named.
-const NAMED_GAPS: usize = 3;
-
 /// Rules of results that are not about a finding.
 const SCAN_COMPLETE: &str = "scan-complete";
 const NO_VULNERABILITIES: &str = "no-vulnerabilities";
@@ -51,26 +48,36 @@ pub(super) struct RuleResult {
 }
 
 impl RuleResult {
+    /// The same with texts that are no longer than they may be, and take no more memory.
+    pub(super) fn shortened(mut self) -> Self {
+        let texts = [&mut self.policy, &mut self.rule, &mut self.message];
+        for text in texts.into_iter().chain(self.properties.values_mut()) {
+            text.truncate(text.floor_char_boundary(MAX_TEXT));
+            text.shrink_to_fit();
+        }
+        self
+    }
+
     /// Worst first, then by name: the same findings are always in the same order.
     pub(super) fn order(a: &Self, b: &Self) -> Ordering {
         let exploited = |result: &Self| result.properties.contains_key("knownExploited");
         let key = |result: &Self| (result.result, Reverse(result.severity), Reverse(exploited(result)));
-        key(a).cmp(&key(b)).then_with(|| (&a.rule, &a.properties).cmp(&(&b.rule, &b.properties)))
+        let names = || (&a.rule, &a.properties, &a.message).cmp(&(&b.rule, &b.properties, &b.message));
+        key(a).cmp(&key(b)).then_with(names)
     }
 
     /// As the APIs have it. Without a time: the day's scan of the same findings must not write every report again.
     pub(super) fn value(&self, source: &str) -> Value {
-        let properties: BTreeMap<&str, &str> = self.properties.iter().map(|(key, value)| (*key, cut(value))).collect();
         let mut value = json!({
             "source": source,
-            "policy": cut(&self.policy),
-            "rule": cut(&self.rule),
+            "policy": self.policy,
+            "rule": self.rule,
             "category": self.category,
             "result": self.result,
             // What policy allows does not count against the workload.
             "scored": self.result != RuleOutcome::Warn,
-            "message": cut(&self.message),
-            "properties": properties,
+            "message": self.message,
+            "properties": self.properties,
         });
         if let Some(severity) = self.severity.and_then(severity_of_api) {
             value["severity"] = json!(severity);
@@ -91,10 +98,6 @@ fn severity_of_api(severity: Severity) -> Option<&'static str> {
     }
 }
 
-fn cut(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
-}
-
 /// What judges the findings of a namespace.
 #[derive(Debug)]
 pub(crate) struct ReportJudge<'a> {
@@ -112,24 +115,14 @@ impl<'a> ReportJudge<'a> {
         ReportJudge { policies: names, criteria, compiled: criteria.compile(), now }
     }
 
-    /// What is said of an image by the reports of its platforms. A finding of several platforms is one.
-    pub(super) fn results(&self, image: &RevisionImage, reports: &[Report]) -> Vec<RuleResult> {
-        if image.status.verdict.is_none() {
-            return vec![self.failed(image)];
-        }
-        let found = once(reports.iter().flat_map(|report| &report.findings), |finding| finding);
-        let excepted = once(reports.iter().flat_map(|report| &report.suppressed), |suppressed| &suppressed.finding);
-        let mut results: Vec<RuleResult> = found.into_iter().map(|finding| self.finding(image, finding)).collect();
-        results.extend(excepted.into_iter().map(|suppressed| self.excepted(image, suppressed)));
-        results.extend(self.incomplete(image, reports));
-        if results.is_empty() {
-            let message = format!("No vulnerabilities found in {}", image.image);
-            results.push(self.about(image, RuleOutcome::Pass, NO_VULNERABILITIES, message));
-        }
-        results
+    /// What is said of an image without findings and gaps.
+    pub(super) fn without_findings(&self, image: &RevisionImage) -> RuleResult {
+        let message = format!("No vulnerabilities found in {}", image.image);
+        self.about(image, RuleOutcome::Pass, NO_VULNERABILITIES, message)
     }
 
-    fn finding(&self, image: &RevisionImage, finding: &Finding) -> RuleResult {
+    /// What is said of a finding.
+    pub(super) fn finding(&self, image: &RevisionImage, finding: &Finding) -> RuleResult {
         let violation = self.compiled.violation(finding, self.now);
         let outcome = if violation.is_some() { RuleOutcome::Fail } else { RuleOutcome::Warn };
         let by_rule = match violation {
@@ -144,7 +137,8 @@ impl<'a> ReportJudge<'a> {
         result
     }
 
-    fn excepted(&self, image: &RevisionImage, suppressed: &SuppressedFinding) -> RuleResult {
+    /// What is said of a finding that an exception accepts.
+    pub(super) fn excepted(&self, image: &RevisionImage, suppressed: &SuppressedFinding) -> RuleResult {
         let message = format!("excepted: {}; {}", suppressed.reason, sentence(image, &suppressed.finding));
         let mut result = self.about(image, RuleOutcome::Skip, &suppressed.finding.vulnerability, message);
         describe(&mut result, &suppressed.finding);
@@ -152,23 +146,24 @@ impl<'a> ReportJudge<'a> {
         result
     }
 
+    /// What policy cannot rely on `now` although the scan saw it.
+    pub(super) fn gaps_of_this_day(&self, report: &Report) -> Vec<Gap> {
+        self.compiled.decide_all(std::slice::from_ref(report), self.now).gaps
+    }
+
     /// What the scan could not see, in one result: the report in the store has each gap.
-    fn incomplete(&self, image: &RevisionImage, reports: &[Report]) -> Option<RuleResult> {
-        let of_this_day = self.compiled.decide_all(reports, self.now).gaps;
-        let mut gaps: Vec<&Gap> =
-            reports.iter().flat_map(|report| &report.inventory.gaps).chain(&of_this_day).collect();
-        gaps.sort();
-        gaps.dedup();
-        let named: Vec<&str> = gaps.iter().take(NAMED_GAPS).map(|gap| gap.message.as_str()).collect();
+    pub(super) fn incomplete(&self, image: &RevisionImage, number: usize, named: &BTreeSet<Gap>) -> RuleResult {
+        let named: Vec<&str> = named.iter().map(|gap| gap.message.as_str()).collect();
         let outcome = match self.criteria.incomplete {
             IncompleteAction::Hold => RuleOutcome::Error,
             IncompleteAction::Allow => RuleOutcome::Warn,
         };
-        let message = || format!("{}: {} gaps of the scan: {}", image.image, gaps.len(), named.join("; "));
-        (!gaps.is_empty()).then(|| self.about(image, outcome, SCAN_COMPLETE, message()))
+        let message = format!("{}: {number} gaps of the scan: {}", image.image, named.join("; "));
+        self.about(image, outcome, SCAN_COMPLETE, message)
     }
 
-    fn failed(&self, image: &RevisionImage) -> RuleResult {
+    /// Why the scan of an image failed.
+    pub(super) fn failed(&self, image: &RevisionImage) -> RuleResult {
         let status = &image.status;
         let reason = status.reason.as_ref().map_or("ScanFailed", Reason::as_str);
         let message = format!("{}: {}", image.image, status.message);
@@ -186,16 +181,6 @@ impl<'a> ReportJudge<'a> {
         let (policy, rule) = (self.policies.clone(), rule.to_owned());
         RuleResult { result, policy, rule, category: "Scan", severity: None, message, properties }
     }
-}
-
-/// Each (vulnerability, package, version) once, on however many platforms it is.
-fn once<'a, T>(all: impl Iterator<Item = &'a T>, finding: fn(&T) -> &Finding) -> Vec<&'a T> {
-    let mut found: BTreeMap<(&str, &str, &str), &T> = BTreeMap::new();
-    for one in all {
-        let Finding { vulnerability, package, installed_version, .. } = finding(one);
-        found.entry((vulnerability, package, installed_version)).or_insert(one);
-    }
-    found.into_values().collect()
 }
 
 /// With the image: Policy Reporter takes results of one workload, policy, rule and message for the same one.
