@@ -239,9 +239,15 @@ pub(crate) fn is_leaf_due(
     leaf.period.is_over(now) || registered.is_none_or(|registered| registered.contains(&signing.id))
 }
 
-/// Whether a process shows a certificate that somebody else issued: once every registration names its authorities.
+/// Whether a process shows a certificate that somebody else issued: while every registration names its authorities. Where nothing is
+/// registered, who does it may not have them.
 pub(crate) fn may_show(authorities: &BTreeSet<AuthorityId>, registered: Option<&BTreeSet<AuthorityId>>) -> bool {
-    registered.is_none_or(|registered| authorities.is_subset(registered))
+    registered.is_some_and(|registered| authorities.is_subset(registered))
+}
+
+/// Whether API servers take a certificate; where nothing is registered, nobody asks.
+pub(crate) fn is_taken(leaf: &LeafTerm, registered: Option<&BTreeSet<AuthorityId>>) -> bool {
+    registered.is_none_or(|registered| registered.contains(&leaf.by))
 }
 
 /// The period of a new certificate: it does not outlive its authority, after which nobody would take it.

@@ -188,11 +188,25 @@ fn what_others_issue_is_shown_once_its_authorities_are_registered() {
         let found = may_show(&all(authorities), registered.map(all).as_ref());
         assert_eq!(found, expected, "{authorities:?} {registered:?}");
     };
-    check(&["a"], None, true);
+    check(&["a"], None, false);
     check(&["a"], Some(&[]), false);
     check(&["a"], Some(&["b"]), false);
     check(&["a"], Some(&["b", "a"]), true);
     check(&["a", "b"], Some(&["a"]), false);
+}
+
+/// A process that made another authority, because somebody deleted the Secret, is not ready.
+#[test]
+fn what_no_registration_names_is_not_taken() {
+    let leaf = LeafTerm { by: id("a"), period: ValidityPeriod::starting(at(0), LIFETIMES.leaf) };
+    let check = |registered: Option<&[&str]>, expected: bool| {
+        let registered = registered.map(|names| names.iter().map(|name| id(name)).collect::<BTreeSet<_>>());
+        assert_eq!(is_taken(&leaf, registered.as_ref()), expected, "{registered:?}");
+    };
+    check(None, true);
+    check(Some(&[]), false);
+    check(Some(&["b"]), false);
+    check(Some(&["b", "a"]), true);
 }
 
 /// Processes, registrations and the Secret, as they change together.
