@@ -50,7 +50,7 @@ impl Replica {
         let began = Instant::now();
         let (ctx, election) = (&self.ctx, &mut self.election);
         let may = || may_lead(ctx.settings.database_from_peers, &ctx.database.state(), began.elapsed());
-        if !election.leads(may()).await? {
+        if !election.leads_at_first(may()).await? {
             let following = follow(ctx, began);
             election.won(may).await;
             drop(following);
