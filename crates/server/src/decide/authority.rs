@@ -83,7 +83,11 @@ impl AuthorityTerm {
     /// Whether another one should take its place. One that lives longer than this version has it was made by an earlier version,
     /// without an end.
     fn is_due(&self, lifetimes: &CertificateLifetimes, now: Timestamp) -> bool {
-        self.period.is_due(now) || self.period.total() > lifetimes.authority + CLOCK_LAG
+        self.period.is_due(now) || self.is_endless(lifetimes)
+    }
+
+    fn is_endless(&self, lifetimes: &CertificateLifetimes) -> bool {
+        self.period.total() > lifetimes.authority + CLOCK_LAG
     }
 }
 
@@ -174,8 +178,9 @@ pub(crate) fn next_step(
     }
     let Some(age) = state.age(now) else { return RotationStep::Date };
     let is_settled = view.is_registered && age >= settle(lifetimes);
-    // Who did not look for as long as a certificate lives has none that anybody takes: nobody waits for it longer.
-    let is_patient = age < lifetimes.leaf;
+    // Who did not look for as long as a certificate lives has none that anybody takes: nobody waits for it longer. One of an earlier
+    // version has a certificate without an end, and nothing presses while the authority that signs has none.
+    let is_patient = age < lifetimes.leaf || state.signing.is_endless(lifetimes);
     let (step, is_known) = match (previous, next) {
         (Some(_), _) => (RotationStep::Retire, view.all(|process| process.serves.as_ref() == Some(&state.signing.id))),
         (None, Some(next)) => (RotationStep::Promote, view.all(|process| process.trusts.contains(&next.id))),

@@ -87,6 +87,12 @@ fn the_one_that_comes_signs_when_everybody_knows_it() {
     check(false, &[&known], 100 * DAY, Wait);
     check(false, &[&None], 115 * DAY, Promote);
     check(true, &[&None], 250 * DAY, Promote);
+    // Nothing presses where the one that signs has no end.
+    let first = RotationState { signing: endless("a"), ..state.clone() };
+    let patient = |other: &Option<ProcessTrust>| {
+        next_step(&first, &view(true, &[known.clone(), other.clone()]), &LIFETIMES, at(100 * DAY))
+    };
+    assert_eq!([patient(&None), patient(&unknown), patient(&known)], [Wait, Wait, Promote]);
     // It waited so long that it is due itself.
     let late = RotationState { signing: term("a", 0), ..state.clone() };
     let found = next_step(&late, &view(true, &[known]), &LIFETIMES, at(250 * DAY));
