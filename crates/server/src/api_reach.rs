@@ -206,7 +206,7 @@ mod tests {
             let next = tokio::time::timeout(SOON, lines.next()).await;
             assert_eq!(matches!(next, Ok(None)), ends, "{path} {}", notes.len());
         };
-        let (silent, answered): (fn(&ApiReach), fn(&ApiReach)) = (ApiReach::silent, ApiReach::answered);
+        let (silent, answered) = (ApiReach::silent as fn(&ApiReach), ApiReach::answered as fn(&ApiReach));
         check("/api/v1/pods?&watch=true", &[], false).await;
         check("/api/v1/pods?&watch=true", &[answered], false).await;
         check("/api/v1/pods?&watch=true", &[silent], false).await;
