@@ -1,8 +1,10 @@
 //! The webhooks' certificates: authorities of the installation's own, in a Secret, and a certificate that each process gives
 //! itself. When they change, and in which steps, is decided in `decide::authority`; `install::rotation` takes the steps.
 //!
-//! Where a folder with certificates of somebody else is given (cert-manager's), those are shown, and the installation's own
-//! authorities only give the secrets of paths, and stay trusted: so that processes with and without that folder know each other.
+//! Where a folder with certificates of somebody else is given (cert-manager's), those are shown while every registration names their
+//! authority. The installation's own authorities give the secrets of paths, stay trusted, and sign what is shown otherwise: so a
+//! process with that folder takes what one without it shows. One without it does not take what is mounted: while only some processes
+//! have the folder, it asks those in vain.
 //!
 //! What the paths of webhooks and of other servers end with follows from an authority's key, and changes with it. So each process
 //! answers at the paths of all authorities that it trusts, and uses those of the one that signs.

@@ -1,7 +1,6 @@
 //! What all controllers and handlers share. Sits above everything that it holds, and below everything that uses it.
 
 use crate::alert::AlertChannel;
-use crate::api_reach::ApiReach;
 use crate::authority::WebhookTrust;
 use crate::decide::policy::{self, EffectivePolicy};
 use crate::election::{KnownLeader, NewestDatabase};
@@ -62,8 +61,6 @@ pub(crate) struct ServerContext {
     pub(crate) credential_providers: CredentialProviders,
     /// Through which all of this process's writes go: open while it leads.
     pub(crate) fence: WriteFence,
-    /// Whether what watches say is believed.
-    pub(crate) reach: ApiReach,
     /// Who leads.
     pub(crate) leader: KnownLeader,
     /// The newest database by which any process has led.

@@ -91,6 +91,17 @@ impl Election {
         Ok(matches!(step, LeaseStep::Take | LeaseStep::Renew))
     }
 
+    /// The same for the first look: an API server that is busy or just starting is asked again later, by [`Election::won`].
+    pub(crate) async fn leads_at_first(&mut self, may: bool) -> Result<bool> {
+        match self.leads(may).await {
+            Err(error) if error.downcast_ref().is_some_and(is_busy) => {
+                tracing::warn!("who leads is not known yet: {error:#}");
+                Ok(false)
+            }
+            known => known,
+        }
+    }
+
     /// Waits until this process leads, which it may take the Lease for whenever `may` says so.
     pub(crate) async fn won(&mut self, may: impl Fn() -> bool) {
         loop {
@@ -215,6 +226,11 @@ impl Election {
     }
 }
 
+/// Whether the API server asks to try again.
+fn is_busy(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 429 | 503 | 504))
+}
+
 fn hint() -> String {
     format!("the Lease {NAMESPACE}/{LEASE} (see deploy/rbac.yaml)")
 }
@@ -222,6 +238,20 @@ fn hint() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_api_server_that_is_busy_is_asked_again() {
+        let check = |code: u16, expected: bool| {
+            let status = kube::core::Status { code, ..kube::core::Status::default() };
+            let error = anyhow::Error::from(kube::Error::Api(status.boxed())).context(hint());
+            assert_eq!(error.downcast_ref().is_some_and(is_busy), expected, "{code}");
+        };
+        check(429, true);
+        check(503, true);
+        check(504, true);
+        check(403, false);
+        check(404, false);
+    }
 
     #[test]
     fn the_lease_says_which_database_was_the_newest() {

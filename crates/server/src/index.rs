@@ -24,6 +24,7 @@ use crate::decide::pod_owner::{PodOwner, job_of, pod_owner, replica_set_of};
 use crate::decide::rollout::belongs_to;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::queues::Queues;
+use crate::watch_problems::WatchProblems;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
@@ -35,7 +36,6 @@ use std::sync::Arc;
 use tidewaiter_core::image::Platform;
 use tidewaiter_crd::namespace::Labels;
 use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, ScanPolicy, WorkloadScan};
-use watch::WatchSource;
 
 /// One store per kind.
 #[derive(Debug)]
@@ -58,8 +58,7 @@ pub(crate) struct Index {
     /// For the pull secrets that they name.
     pub(crate) service_accounts: Store<ServiceAccount>,
     queues: Queues,
-    /// Failing watches: plural of the kind → what to do.
-    problems: Mutex<BTreeMap<String, String>>,
+    problems: WatchProblems,
     /// The nodes' platforms when images were last enqueued for them.
     last_platforms: Mutex<Vec<Platform>>,
     /// Each ClusterScanPolicy at its last change.
@@ -99,9 +98,10 @@ struct IndexWriters {
 impl Index {
     /// Starts all watches; they continue until the process ends.
     pub(crate) fn start(client: &Client, queues: &Queues, reach: &ApiReach) -> Arc<Self> {
-        let (index, writers) = Self::new(queues.clone());
+        let (mut index, writers) = Self::new(queues.clone());
+        index.problems = reach.problems();
         let index = Arc::new(index);
-        watch::start(&WatchSource { client: client.clone(), reach: reach.clone() }, &index, writers);
+        watch::start(client, &index, writers);
         index
     }
 
@@ -138,7 +138,7 @@ impl Index {
             namespaces: namespaces_writer,
             service_accounts: service_accounts_writer,
         };
-        let (problems, last_platforms) = (Mutex::default(), Mutex::default());
+        let (problems, last_platforms) = (WatchProblems::default(), Mutex::default());
         let (last_labels, last_enforced, last_policies) = (Mutex::default(), Mutex::default(), Mutex::default());
         let index = Index {
             deployments,
@@ -197,7 +197,7 @@ impl Index {
 
     /// Problems of the watches, one sentence each.
     pub(crate) fn problems(&self) -> Vec<String> {
-        self.problems.lock().values().cloned().collect()
+        self.problems.all()
     }
 
     /// The record of a workload.

@@ -55,6 +55,7 @@ mod settings;
 pub mod store;
 mod trusted_scans;
 mod unheld;
+mod watch_problems;
 mod write_fence;
 
 use anyhow::{Context as _, Result};

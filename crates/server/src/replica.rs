@@ -50,7 +50,7 @@ impl Replica {
         let began = Instant::now();
         let (ctx, election) = (&self.ctx, &mut self.election);
         let may = || may_lead(ctx.settings.database_from_peers, &ctx.database.state(), began.elapsed());
-        if !election.leads(may()).await? {
+        if !election.leads_at_first(may()).await? {
             let following = follow(ctx, began);
             election.won(may).await;
             drop(following);
@@ -106,12 +106,17 @@ async fn ready_when_enforced(ctx: Arc<ServerContext>, began: Instant) {
     while !may_lead(ctx.settings.database_from_peers, &ctx.database.state(), began.elapsed()) {
         tokio::time::sleep(ASK_PAUSE).await;
     }
-    while let Err(error) = install::in_force(&ctx).await {
+    while let Err(error) = in_force(&ctx).await {
         tracing::warn!("not ready: {error:#}");
         tokio::time::sleep(ASK_PAUSE).await;
     }
     ctx.enter(ServerStage::Ready);
     tracing::info!(leader = ctx.leader.get(), "ready; another process leads");
+}
+
+async fn in_force(ctx: &ServerContext) -> Result<()> {
+    install::in_force(ctx).await?;
+    install::rotation::in_force(ctx).await
 }
 
 /// Everything from the Lease to the end of the leadership. In this order: nothing is enforced before the webhooks answer, and the
@@ -136,7 +141,7 @@ async fn lead(ctx: Arc<ServerContext>) -> Result<()> {
 
 async fn register(ctx: &Arc<ServerContext>) -> Result<()> {
     // What another process that led has written since this one looked.
-    install::rotation::look(ctx).await?;
+    install::rotation::look_before_registering(ctx).await;
     install::first_policy::create(ctx).await?;
     install::install(ctx).await
 }

@@ -68,8 +68,9 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
     // Retries would be below the fence, which is asked once: each write that is sent must pass. Controllers try again by themselves.
     let client = ClientBuilder::new(reach.service(false), reach.default_namespace()).with_layer(&fence).build();
     let (identity, newest_database) = (settings.identity.clone(), NewestDatabase::default());
+    // Without retries: an answer that asks to try again (429, 503) is an answer, and no silence.
     let election = Election::new(
-        unfenced.clone(),
+        ClientBuilder::new(reach.service(false), reach.default_namespace()).build(),
         identity,
         fence.clone(),
         leader.clone(),
@@ -110,7 +111,6 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
         metrics,
         written_allowlists: WrittenAllowlists::default(),
         fence,
-        reach,
         leader,
         newest_database,
         peers: OnceLock::new(),

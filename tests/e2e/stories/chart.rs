@@ -83,6 +83,8 @@ fn the_chart_has_the_objects_of_the_manifests() {
     refused(&["--set", IMAGE, "--set", "image.digest=v1"], "image/digest");
     refused(&["--set", IMAGE, "--set", "standby.replicas=-1"], "standby/replicas");
     refused(&["--set", IMAGE, "--set", "policyReports=all"], "policyReports");
+    let short = "certificates.certManager.enabled=true,certificates.certManager.authorityDuration=6479h";
+    refused(&["--set", IMAGE, "--set", short], "a certificate must end before its authority does");
     let elsewhere =
         run(lab.tool(&program).args(["template", "tidewaiter", &chart(&lab), "--set", IMAGE, "-n", "team"]));
     assert!(elsewhere.refused().contains("install into the namespace tidewaiter-system"));

@@ -274,7 +274,7 @@ fn silent_connections_are_not_believed() {
         let took = silent.elapsed();
         println!("{} knew the new policy after {took:?}", asked.name);
         assert!(took < HEARD, "{} after {took:?}", asked.name);
-        assert!(asked.said().contains("all watches begin anew"), "{}", asked.said());
+        assert!(asked.said().contains("all watches are opened anew"), "{}", asked.said());
     }
     // Nobody took over, and both go on.
     assert_eq!(lab.leader(), "replica-1");

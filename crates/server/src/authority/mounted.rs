@@ -1,7 +1,7 @@
 //! Certificates that somebody else issues: a folder as the kubelet mounts the Secrets of cert-manager.
 //!
-//! Each process reads the files by itself, and sees them change at another moment. So a new certificate is shown once every webhook
-//! is registered with its authority, which the process that leads sees to, and authorities that were there before stay trusted for
+//! Each process reads the files by itself, and sees them change at another moment. So a certificate is shown while every webhook is
+//! registered with its authority, which the process that leads sees to, and authorities that were there before stay trusted for
 //! longer than any kubelet needs.
 
 use super::certificate::{ids_of, period_of_pem};

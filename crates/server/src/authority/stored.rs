@@ -151,7 +151,7 @@ fn entry(secret: &Secret, key: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::authority::RotationStep;
+    use crate::decide::authority::{RotationStep, is_steady};
 
     fn now() -> Timestamp {
         "2026-11-30T12:00:00Z".parse().unwrap()
@@ -219,13 +219,14 @@ mod tests {
         assert_eq!(ring_of(&secret).unwrap().state().since, None);
     }
 
-    /// What earlier versions made: one authority, and no time.
+    /// What earlier versions made: one authority without an end, and no time.
     #[test]
     fn the_secret_of_an_earlier_version_is_read() {
-        let ring = rings().remove(0);
-        let mut secret = secret_of(&ring);
-        secret.metadata.annotations = None;
+        let signing = Arc::new(WebhookAuthority::endless());
+        let ring = AuthorityRing { signing, next: None, previous: None, since: None };
+        let secret = secret_of(&ring);
         let read = ring_of(&secret).unwrap().state();
+        assert!(!is_steady(&read, &CertificateLifetimes::default(), now()), "it is to be replaced");
         assert_eq!((read.signing, read.since, read.next, read.previous), (ring.state().signing, None, None, None));
     }
 }

@@ -46,19 +46,26 @@ impl WebhookTrust {
         self.shown.read().as_ref() == Some(&mounted.certificate)
     }
 
+    /// Whether a mounted certificate is shown.
+    pub(crate) fn shows_mounted(&self) -> bool {
+        self.shown.read().is_some()
+    }
+
     /// Notes that this mounted certificate is shown from now on.
-    pub(crate) fn set_shown(&self, mounted: &MountedCertificate) {
+    pub(crate) fn show_mounted(&self, mounted: &MountedCertificate, term: LeafTerm) {
         *self.shown.write() = Some(mounted.certificate.clone());
+        *self.leaf.write() = Some(term);
+    }
+
+    /// Notes that a certificate of the installation's own is shown from now on.
+    pub(crate) fn show_own(&self, leaf: LeafTerm) {
+        *self.shown.write() = None;
+        *self.leaf.write() = Some(leaf);
     }
 
     /// The certificate that is shown.
     pub(crate) fn leaf(&self) -> Option<LeafTerm> {
         self.leaf.read().clone()
-    }
-
-    /// Notes the certificate that is shown from now on.
-    pub(crate) fn set_leaf(&self, leaf: LeafTerm) {
-        *self.leaf.write() = Some(leaf);
     }
 
     /// What this process says of itself to others.

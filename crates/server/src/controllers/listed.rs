@@ -15,8 +15,7 @@ pub(crate) async fn follow(ctx: Arc<ServerContext>) {
     let lists: Api<ImageAllowlist> = Api::all(ctx.client.clone());
     // By name: the server may read no others.
     let config = watcher::Config::default().fields(&format!("metadata.name={ALLOWLIST}"));
-    let begin = || Box::pin(watcher(lists.clone(), config.clone()).default_backoff());
-    let mut events = Box::pin(ctx.reach.watch(begin));
+    let mut events = Box::pin(watcher(lists, config).default_backoff());
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => ctx.written_allowlists.forget_all(),

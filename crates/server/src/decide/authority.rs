@@ -83,7 +83,11 @@ impl AuthorityTerm {
     /// Whether another one should take its place. One that lives longer than this version has it was made by an earlier version,
     /// without an end.
     fn is_due(&self, lifetimes: &CertificateLifetimes, now: Timestamp) -> bool {
-        self.period.is_due(now) || self.period.total() > lifetimes.authority + CLOCK_LAG
+        self.period.is_due(now) || self.is_endless(lifetimes)
+    }
+
+    fn is_endless(&self, lifetimes: &CertificateLifetimes) -> bool {
+        self.period.total() > lifetimes.authority + CLOCK_LAG
     }
 }
 
@@ -174,8 +178,9 @@ pub(crate) fn next_step(
     }
     let Some(age) = state.age(now) else { return RotationStep::Date };
     let is_settled = view.is_registered && age >= settle(lifetimes);
-    // Who did not look for as long as a certificate lives has none that anybody takes: nobody waits for it longer.
-    let is_patient = age < lifetimes.leaf;
+    // Who did not look for as long as a certificate lives has none that anybody takes: nobody waits for it longer. One of an earlier
+    // version has a certificate without an end, and nothing presses while the authority that signs has none.
+    let is_patient = age < lifetimes.leaf || state.signing.is_endless(lifetimes);
     let (step, is_known) = match (previous, next) {
         (Some(_), _) => (RotationStep::Retire, view.all(|process| process.serves.as_ref() == Some(&state.signing.id))),
         (None, Some(next)) => (RotationStep::Promote, view.all(|process| process.trusts.contains(&next.id))),
@@ -239,9 +244,15 @@ pub(crate) fn is_leaf_due(
     leaf.period.is_over(now) || registered.is_none_or(|registered| registered.contains(&signing.id))
 }
 
-/// Whether a process shows a certificate that somebody else issued: once every registration names its authorities.
+/// Whether a process shows a certificate that somebody else issued: while every registration names its authorities. Where nothing is
+/// registered, who does it may not have them.
 pub(crate) fn may_show(authorities: &BTreeSet<AuthorityId>, registered: Option<&BTreeSet<AuthorityId>>) -> bool {
-    registered.is_none_or(|registered| authorities.is_subset(registered))
+    registered.is_some_and(|registered| authorities.is_subset(registered))
+}
+
+/// Whether API servers take a certificate; where nothing is registered, nobody asks.
+pub(crate) fn is_taken(leaf: &LeafTerm, registered: Option<&BTreeSet<AuthorityId>>) -> bool {
+    registered.is_none_or(|registered| registered.contains(&leaf.by))
 }
 
 /// The period of a new certificate: it does not outlive its authority, after which nobody would take it.

@@ -87,6 +87,12 @@ fn the_one_that_comes_signs_when_everybody_knows_it() {
     check(false, &[&known], 100 * DAY, Wait);
     check(false, &[&None], 115 * DAY, Promote);
     check(true, &[&None], 250 * DAY, Promote);
+    // Nothing presses where the one that signs has no end.
+    let first = RotationState { signing: endless("a"), ..state.clone() };
+    let patient = |other: &Option<ProcessTrust>| {
+        next_step(&first, &view(true, &[known.clone(), other.clone()]), &LIFETIMES, at(100 * DAY))
+    };
+    assert_eq!([patient(&None), patient(&unknown), patient(&known)], [Wait, Wait, Promote]);
     // It waited so long that it is due itself.
     let late = RotationState { signing: term("a", 0), ..state.clone() };
     let found = next_step(&late, &view(true, &[known]), &LIFETIMES, at(250 * DAY));
@@ -188,11 +194,25 @@ fn what_others_issue_is_shown_once_its_authorities_are_registered() {
         let found = may_show(&all(authorities), registered.map(all).as_ref());
         assert_eq!(found, expected, "{authorities:?} {registered:?}");
     };
-    check(&["a"], None, true);
+    check(&["a"], None, false);
     check(&["a"], Some(&[]), false);
     check(&["a"], Some(&["b"]), false);
     check(&["a"], Some(&["b", "a"]), true);
     check(&["a", "b"], Some(&["a"]), false);
+}
+
+/// A process that made another authority, because somebody deleted the Secret, is not ready.
+#[test]
+fn what_no_registration_names_is_not_taken() {
+    let leaf = LeafTerm { by: id("a"), period: ValidityPeriod::starting(at(0), LIFETIMES.leaf) };
+    let check = |registered: Option<&[&str]>, expected: bool| {
+        let registered = registered.map(|names| names.iter().map(|name| id(name)).collect::<BTreeSet<_>>());
+        assert_eq!(is_taken(&leaf, registered.as_ref()), expected, "{registered:?}");
+    };
+    check(None, true);
+    check(Some(&[]), false);
+    check(Some(&["b"]), false);
+    check(Some(&["b", "a"]), true);
 }
 
 /// Processes, registrations and the Secret, as they change together.

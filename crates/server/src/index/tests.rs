@@ -420,6 +420,11 @@ fn a_failing_watch_says_what_to_do_until_it_works() {
     check(500, "watching pods fails and is retried");
     fed.index.handle("pods", &Ok(Event::<Pod>::InitDone), Index::pod_changed);
     assert_eq!(fed.index.problems(), [""; 0]);
+    // A connection that was silent for too long: the watch is opened again, and no object need change for it.
+    let silent = kube::Error::ReadEvents(std::io::ErrorKind::TimedOut.into());
+    let error = watcher::Error::WatchFailed(silent);
+    fed.index.handle("pods", &Err::<Event<Pod>, _>(error), Index::pod_changed);
+    assert_eq!(fed.index.problems(), [""; 0]);
 }
 
 fn namespace(name: &str, labels: &Value) -> Value {

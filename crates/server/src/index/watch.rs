@@ -2,7 +2,6 @@
 
 use super::slim::{slim, slim_node};
 use super::{Index, IndexWriters};
-use crate::api_reach::ApiReach;
 use futures::StreamExt as _;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -21,37 +20,31 @@ const NAMESPACES: &str = "namespaces";
 /// Objects in one page of a first list.
 const PAGE: u32 = 100;
 
-/// What watches read.
-pub(super) struct WatchSource {
-    pub(super) client: Client,
-    pub(super) reach: ApiReach,
-}
-
 /// Starts one watch per kind.
-pub(super) fn start(source: &WatchSource, index: &Arc<Index>, writers: IndexWriters) {
+pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) {
     // A page of a list is decoded as a whole: small ones leave less behind.
     let all = || watcher::Config::default().page_size(PAGE);
     let gated = all().labels(names::GATED);
-    watch(source, index, "deployments", all(), writers.deployments, Index::deployment_changed);
-    watch(source, index, "replicasets", all(), writers.replica_sets, Index::replica_set_changed);
-    watch(source, index, "statefulsets", all(), writers.stateful_sets, Index::stateful_set_changed);
-    watch(source, index, "jobs", all(), writers.jobs, Index::job_changed);
-    watch(source, index, "cronjobs", all(), writers.cron_jobs, Index::cron_job_changed);
-    watch(source, index, "pods", gated, writers.gated, Index::pod_changed);
-    watch(source, index, "workloadscans", all(), writers.workloads, Index::workload_changed);
-    watch(source, index, "imagescans", all(), writers.images, Index::image_changed);
-    watch(source, index, POLICIES, all(), writers.policies, Index::policy_changed);
-    watch(source, index, NAMESPACED_POLICIES, all(), writers.namespaced_policies, Index::namespaced_policy_changed);
-    watch(source, index, APPROVALS, all(), writers.approvals, Index::approval_changed);
-    watch(source, index, EXCEPTIONS, all(), writers.exceptions, Index::exception_changed);
-    watch_slim(source, index, "nodes", all(), writers.nodes, Index::node_changed, slim_node);
-    watch(source, index, NAMESPACES, all(), writers.namespaces, Index::namespace_changed);
-    watch(source, index, "serviceaccounts", all(), writers.service_accounts, Index::service_account_changed);
+    watch(client, index, "deployments", all(), writers.deployments, Index::deployment_changed);
+    watch(client, index, "replicasets", all(), writers.replica_sets, Index::replica_set_changed);
+    watch(client, index, "statefulsets", all(), writers.stateful_sets, Index::stateful_set_changed);
+    watch(client, index, "jobs", all(), writers.jobs, Index::job_changed);
+    watch(client, index, "cronjobs", all(), writers.cron_jobs, Index::cron_job_changed);
+    watch(client, index, "pods", gated, writers.gated, Index::pod_changed);
+    watch(client, index, "workloadscans", all(), writers.workloads, Index::workload_changed);
+    watch(client, index, "imagescans", all(), writers.images, Index::image_changed);
+    watch(client, index, POLICIES, all(), writers.policies, Index::policy_changed);
+    watch(client, index, NAMESPACED_POLICIES, all(), writers.namespaced_policies, Index::namespaced_policy_changed);
+    watch(client, index, APPROVALS, all(), writers.approvals, Index::approval_changed);
+    watch(client, index, EXCEPTIONS, all(), writers.exceptions, Index::exception_changed);
+    watch_slim(client, index, "nodes", all(), writers.nodes, Index::node_changed, slim_node);
+    watch(client, index, NAMESPACES, all(), writers.namespaces, Index::namespace_changed);
+    watch(client, index, "serviceaccounts", all(), writers.service_accounts, Index::service_account_changed);
 }
 
 /// Watches one kind; `changed` is called for every object that is created, changed or deleted.
 fn watch<K>(
-    source: &WatchSource,
+    client: &Client,
     index: &Arc<Index>,
     plural: &'static str,
     config: watcher::Config,
@@ -60,12 +53,12 @@ fn watch<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    watch_slim(source, index, plural, config, writer, changed, slim);
+    watch_slim(client, index, plural, config, writer, changed, slim);
 }
 
 /// The same; `slim` drops what is not kept of an object.
 fn watch_slim<K>(
-    source: &WatchSource,
+    client: &Client,
     index: &Arc<Index>,
     plural: &'static str,
     config: watcher::Config,
@@ -75,11 +68,10 @@ fn watch_slim<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let (api, reach): (Api<K>, _) = (Api::all(source.client.clone()), source.reach.clone());
+    let api: Api<K> = Api::all(client.clone());
     let index = Arc::clone(index);
     tokio::spawn(async move {
-        let begin = || Box::pin(watcher(api.clone(), config.clone()).default_backoff());
-        let mut events = Box::pin(reach.watch(begin).modify(slim).reflect(writer));
+        let mut events = Box::pin(watcher(api, config).default_backoff().modify(slim).reflect(writer));
         while let Some(event) = events.next().await {
             index.handle(plural, &event, changed);
         }
@@ -97,10 +89,10 @@ impl Index {
         match event {
             Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object) | watcher::Event::Delete(object)) => {
                 changed(self, object);
-                self.problems.lock().remove(plural);
+                self.problems.forget(plural);
             }
             Ok(watcher::Event::Init | watcher::Event::InitDone) => {
-                self.problems.lock().remove(plural);
+                self.problems.forget(plural);
                 // No event tells what was deleted while the watch was lost: what ended must not apply longer.
                 if matches!(event, Ok(watcher::Event::InitDone)) {
                     match plural {
@@ -116,10 +108,12 @@ impl Index {
                     }
                 }
             }
+            // It goes on from where it was at once; what that fails for comes next.
+            Err(watcher::Error::WatchFailed(error)) => tracing::warn!("the watch of {plural} ended: {error}"),
             Err(error) => {
                 let text = problem(plural, error);
                 tracing::error!("{text}");
-                self.problems.lock().insert(plural.to_owned(), text);
+                self.problems.note(plural, text);
             }
         }
     }

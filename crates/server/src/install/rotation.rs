@@ -9,43 +9,35 @@ use super::{manifests, registration};
 use crate::authority::{self, AuthorityRing, MountedCertificate, StoredRing, ids_of};
 use crate::context::ServerContext;
 use crate::decide::authority::{
-    AuthorityId, LeafTerm, RotationStep, RotationView, SecretFinding, is_leaf_due, is_steady, judge_secret, look_pause,
-    may_show, next_step,
+    AuthorityId, LeafTerm, RotationStep, RotationView, SecretFinding, is_leaf_due, is_steady, is_taken, judge_secret,
+    look_pause, may_show, next_step,
 };
 use crate::peers;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result, ensure};
 use axum_server::tls_rustls::RustlsConfig;
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use kube::{Api, Client};
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use tidewaiter_crd::names::{CA_SECRET, NAMESPACE, SERVER, WEBHOOKS};
 
-/// Reads the authorities, which the first process makes, and issues this process's certificate. `unfenced` may write before this
-/// process leads.
+/// Reads the authorities, which the first process makes, and issues this process's certificate, also where another one is mounted:
+/// every registration names the authority that signs, and the mounted one perhaps not yet. `unfenced` may write before this process
+/// leads.
 ///
 /// # Errors
 /// When the Secret cannot be used.
 pub(crate) async fn begin(ctx: &ServerContext, unfenced: &Client) -> Result<RustlsConfig> {
     let (ring, now) = (authority::open(unfenced, &ctx.settings.lifetimes).await?, Timestamp::now());
-    let (term, certificate, key) = match &ctx.settings.certificate_folder {
-        Some(folder) => {
-            let mounted = MountedCertificate::read(folder, &names(ctx), now)?;
-            ctx.trust.note_mounted(&mounted, now);
-            ctx.trust.set_shown(&mounted);
-            (mounted_term(&ring, &mounted), mounted.certificate, mounted.key)
-        }
-        None => {
-            let leaf = ring.signing.leaf(names(ctx), &ctx.settings.lifetimes, now)?;
-            (leaf.term, leaf.certificate, leaf.key)
-        }
-    };
-    let tls = RustlsConfig::from_pem(certificate.into_bytes(), key.into_bytes()).await?;
+    let leaf = ring.signing.leaf(names(ctx), &ctx.settings.lifetimes, now)?;
+    let tls = RustlsConfig::from_pem(leaf.certificate.into_bytes(), leaf.key.into_bytes()).await?;
     let _ = ctx.tls.set(tls.clone());
-    ctx.trust.set_leaf(term);
-    ctx.trust.set_ring(ring);
+    ctx.trust.show_own(leaf.term);
+    ctx.trust.set_ring(ring.clone());
+    if let Err(error) = show(ctx, &ring).await {
+        tracing::error!("the mounted certificate is not shown yet: {error:#}");
+    }
     Ok(tls)
 }
 
@@ -62,7 +54,7 @@ pub(crate) async fn keep(ctx: Arc<ServerContext>) {
 /// Looks once. Who begins to lead does so first: what it registers is then what the Secret says.
 ///
 /// # Errors
-/// When something cannot be read or written.
+/// When something cannot be read or written; what this process trusts and shows is as good as before then.
 pub(crate) async fn look(ctx: &ServerContext) -> Result<()> {
     let mut turn = ctx.trust.turn.lock().await;
     let leads = ctx.fence.is_open();
@@ -76,10 +68,30 @@ pub(crate) async fn look(ctx: &ServerContext) -> Result<()> {
             register(ctx, &ring).await?;
         }
     }
-    match &ctx.settings.certificate_folder {
-        Some(folder) => show_mounted(ctx, &ring, folder).await,
-        None => renew_leaf(ctx, &ring).await,
+    show(ctx, &ring).await
+}
+
+/// Looks before everything is registered. What a look fails for is no reason to register nothing: this process has authorities.
+pub(crate) async fn look_before_registering(ctx: &ServerContext) {
+    if let Err(error) = look(ctx).await {
+        tracing::error!("webhooks are registered with the authorities that were known before: {error:#}");
     }
+}
+
+/// Whether API servers take the certificate that this process shows: not where somebody deleted the Secret, this process made another
+/// one, and who leads has not mended it yet.
+///
+/// # Errors
+/// When they do not, or that cannot be read.
+pub(crate) async fn in_force(ctx: &ServerContext) -> Result<()> {
+    let leaf = ctx.trust.leaf().context("the server is starting")?;
+    let registered = registered(ctx).await?.as_ref().and_then(trusted_by_all);
+    ensure!(
+        is_taken(&leaf, registered.as_ref()),
+        "the webhooks are registered without the authority of this process's certificate; it is put right within minutes, see \
+         kubectl get secret -n {NAMESPACE} {CA_SECRET}"
+    );
+    Ok(())
 }
 
 /// What the Secret says from now on.
@@ -94,12 +106,12 @@ async fn settle(
     let finding = judge_secret(&known.state(), found.as_ref().map(AuthorityRing::state).as_ref(), (led, leads), now);
     let (before, after) = match (finding, found) {
         (SecretFinding::Take, Some(found)) if leads => {
-            let step = next(ctx, &found).await?;
+            let step = next(ctx, &found).await.unwrap_or_else(wait);
             if step == RotationStep::Wait {
                 return Ok(found);
             }
-            tracing::info!(?step, "the webhooks' authority changes");
             let after = found.after(step, lifetimes, now)?;
+            tracing::info!(?step, "the webhooks' authority changes");
             (found, after)
         }
         (SecretFinding::Take, Some(found)) => return Ok(found),
@@ -112,8 +124,21 @@ async fn settle(
         }
         (SecretFinding::Keep | SecretFinding::Take, _) => return Ok(known.clone()),
     };
-    // Where somebody was faster, the next look sees what they wrote.
-    Ok(if authority::write(&ctx.client, &stored, &after).await? { after } else { before })
+    // Where somebody was faster, the next look sees what they wrote. A step that cannot be written is not taken, and what is in the
+    // Secret is the truth all the same.
+    let is_written = authority::write(&ctx.client, &stored, &after).await.unwrap_or_else(not_written);
+    Ok(if is_written { after } else { before })
+}
+
+/// A step that something fails for is taken later.
+fn wait(error: Error) -> RotationStep {
+    tracing::error!("the webhooks' authority does not change yet: {error:#}");
+    RotationStep::Wait
+}
+
+fn not_written(error: Error) -> bool {
+    wait(error);
+    false
 }
 
 /// The next step, by what is seen of the installation while there is one to take.
@@ -161,8 +186,47 @@ fn trusted_by_all(found: &MutatingWebhookConfiguration) -> Option<BTreeSet<Autho
     bundles.reduce(|all, one| &all & &one)
 }
 
-/// Issues a new certificate for this process, where it is time, and swaps it under the listener: connections go on, new ones see it.
-async fn renew_leaf(ctx: &ServerContext, ring: &AuthorityRing) -> Result<()> {
+/// Shows what is mounted while API servers take it, and otherwise a certificate of the installation's own, which they always do.
+async fn show(ctx: &ServerContext, ring: &AuthorityRing) -> Result<()> {
+    match usable_mounted(ctx, ring).await? {
+        Some(mounted) => show_mounted(ctx, ring, &mounted).await,
+        None => show_own(ctx, ring).await,
+    }
+}
+
+/// What is mounted, if it can be used and every registration names its authorities, which who leads sees to.
+async fn usable_mounted(ctx: &ServerContext, ring: &AuthorityRing) -> Result<Option<MountedCertificate>> {
+    let (Some(folder), now) = (&ctx.settings.certificate_folder, Timestamp::now()) else { return Ok(None) };
+    let mounted = match MountedCertificate::read(folder, &names(ctx), now) {
+        Ok(mounted) => mounted,
+        Err(error) => {
+            tracing::error!("a certificate of the server's own is shown, and not the mounted one: {error:#}");
+            return Ok(None);
+        }
+    };
+    if ctx.trust.note_mounted(&mounted, now) && ctx.fence.is_open() {
+        register(ctx, ring).await?;
+    }
+    let registered = registered(ctx).await?.as_ref().and_then(trusted_by_all);
+    Ok(may_show(&mounted.ids(), registered.as_ref()).then_some(mounted))
+}
+
+/// Swaps what is mounted under the listener.
+async fn show_mounted(ctx: &ServerContext, ring: &AuthorityRing, mounted: &MountedCertificate) -> Result<()> {
+    if !ctx.trust.is_shown(mounted) {
+        let Some(tls) = ctx.tls.get() else { return Ok(()) };
+        let (certificate, key) = (mounted.certificate.clone(), mounted.key.clone());
+        let swapped = tls.reload_from_pem(certificate.into_bytes(), key.into_bytes()).await;
+        swapped.context("using the mounted certificate")?;
+        tracing::info!(until = %mounted.period.until, "the webhooks' mounted certificate is shown");
+    }
+    ctx.trust.show_mounted(mounted, mounted_term(ring, mounted));
+    Ok(())
+}
+
+/// Issues a new certificate for this process, where it is time or another one was shown, and swaps it under the listener: connections
+/// go on, new ones see it.
+async fn show_own(ctx: &ServerContext, ring: &AuthorityRing) -> Result<()> {
     let (Some(leaf), Some(tls), now) = (ctx.trust.leaf(), ctx.tls.get(), Timestamp::now()) else { return Ok(()) };
     let signing = ring.signing_term();
     // Asked only where it matters.
@@ -170,37 +234,14 @@ async fn renew_leaf(ctx: &ServerContext, ring: &AuthorityRing) -> Result<()> {
         true => None,
         false => registered(ctx).await?.as_ref().and_then(trusted_by_all),
     };
-    if !is_leaf_due(&leaf, signing, registered.as_ref(), now) {
+    if !ctx.trust.shows_mounted() && !is_leaf_due(&leaf, signing, registered.as_ref(), now) {
         return Ok(());
     }
     let leaf = ring.signing.leaf(names(ctx), &ctx.settings.lifetimes, now)?;
     let swapped = tls.reload_from_pem(leaf.certificate.into_bytes(), leaf.key.into_bytes()).await;
     swapped.context("using a new certificate")?;
     tracing::info!(until = %leaf.term.period.until, "the webhooks' certificate was renewed");
-    ctx.trust.set_leaf(leaf.term);
-    Ok(())
-}
-
-/// Shows what is mounted, once API servers take it.
-async fn show_mounted(ctx: &ServerContext, ring: &AuthorityRing, folder: &Path) -> Result<()> {
-    let (Some(tls), now) = (ctx.tls.get(), Timestamp::now()) else { return Ok(()) };
-    let mounted = MountedCertificate::read(folder, &names(ctx), now)?;
-    if ctx.trust.note_mounted(&mounted, now) && ctx.fence.is_open() {
-        register(ctx, ring).await?;
-    }
-    if !ctx.trust.is_shown(&mounted) {
-        let registered = registered(ctx).await?.as_ref().and_then(trusted_by_all);
-        let has_ended = ctx.trust.leaf().is_some_and(|shown| shown.period.is_over(now));
-        if !has_ended && !may_show(&mounted.ids(), registered.as_ref()) {
-            return Ok(());
-        }
-        let swapped =
-            tls.reload_from_pem(mounted.certificate.clone().into_bytes(), mounted.key.clone().into_bytes()).await;
-        swapped.with_context(|| format!("using {}", folder.display()))?;
-        tracing::info!(until = %mounted.period.until, "the webhooks' mounted certificate has changed");
-        ctx.trust.set_shown(&mounted);
-    }
-    ctx.trust.set_leaf(mounted_term(ring, &mounted));
+    ctx.trust.show_own(leaf.term);
     Ok(())
 }
 

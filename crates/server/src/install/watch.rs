@@ -45,8 +45,7 @@ where
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let ctx = Arc::clone(ctx);
     tokio::spawn(async move {
-        let begin = || Box::pin(watcher(api.clone(), config.clone()).default_backoff());
-        let mut events = Box::pin(ctx.reach.watch(begin));
+        let mut events = Box::pin(watcher(api, config).default_backoff());
         // What the first list shows was applied just before it.
         let mut expected = false;
         let mut first = true;
