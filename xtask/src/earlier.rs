@@ -27,6 +27,8 @@ pub(crate) fn ensure(root: &Path) -> Result<()> {
     cargo.args(["build", "--locked", "-p", PROGRAMS[0], "-p", PROGRAMS[1], "--bins"]).current_dir(&sources);
     // A story waits for the cluster, not for it.
     cargo.args(["--config", "profile.dev.package.\"*\".opt-level=0"]);
+    // Its gigabytes are removed at the end; a small disk may not have them until then.
+    cargo.args(["--config", "profile.dev.debug=false"]).env("CARGO_INCREMENTAL", "0");
     // Its own toolchain, by its rust-toolchain.toml.
     cargo.env("CARGO_TARGET_DIR", &build).env_remove("RUSTUP_TOOLCHAIN");
     succeed(&mut cargo, "it does not build; see above")?;
