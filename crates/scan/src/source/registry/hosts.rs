@@ -80,6 +80,20 @@ impl HostsError {
 }
 
 impl RegistryHosts {
+    /// One registry at the address that the administrator named (`https://host[:port]/v2`): it is asked there alone, by that scheme,
+    /// and the address may be an inner one.
+    pub fn at(registry: &str, root: &str) -> Self {
+        let host = RegistryHost {
+            root: Some(root.to_owned()),
+            pull: true,
+            resolve: true,
+            ca_pem: Vec::new(),
+            client: None,
+            headers: Vec::new(),
+        };
+        RegistryHosts { named: [(registry.to_owned(), vec![host])].into(), default: None }
+    }
+
     /// Reads a folder, with the certificates that its files name.
     ///
     /// # Errors
@@ -164,6 +178,17 @@ fn read_one(folder: &Path) -> Result<Option<Vec<RegistryHost>>, HostsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_named_registry_is_asked_at_its_address_alone() {
+        let hosts = RegistryHosts::at("core:8080", "http://core:8080/v2");
+        let roots = |registry: &str| {
+            hosts.of(registry).map(|all| all.iter().map(|host| host.root.clone().unwrap()).collect::<Vec<_>>())
+        };
+        assert_eq!(roots("core:8080"), Some(vec!["http://core:8080/v2".to_owned()]));
+        assert_eq!(roots("r.example"), None);
+        assert!(!hosts.has_mirrors("core:8080"));
+    }
 
     #[test]
     fn folders_are_registries() {
