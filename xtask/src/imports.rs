@@ -137,6 +137,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "csv defectdojo gitlab html junit markdown sarif spdx_text",
             "cyclonedx spdx2 spdx3",
             "format",
+            "harbor",
         ],
     ),
     (

@@ -3,6 +3,7 @@
 //! ```text
 //! report, verdict → view → sarif, cyclonedx, spdx2, spdx3, junit, gitlab, defectdojo, markdown, csv, html → bytes
 //! inventory → bill ──────────↗ (cyclonedx, spdx2, spdx3)
+//! what a scanner adapter of Harbor answers is `harbor`
 //! ```
 //!
 //! Everything here is a pure function: the same report and the same [`Stamp`] give the same bytes. Lists are written element by
@@ -19,6 +20,7 @@ mod defectdojo;
 mod fingerprint;
 mod format;
 mod gitlab;
+mod harbor;
 mod html;
 mod json;
 mod junit;
@@ -37,6 +39,7 @@ mod view;
 
 pub use arrange::{ArrangedFindings, Arrangement, FindingGroup, GroupKey, SortKey, UnknownKey};
 pub use format::{ReportFormat, SbomFormat, UnknownFormat, write_markdown, write_sarif};
+pub use harbor::{HarborArtifact, HarborScanner, write_harbor_report, write_harbor_sbom};
 pub use stamp::Stamp;
 #[cfg(feature = "templates")]
 pub use template::{ReportTemplate, TemplateError};
