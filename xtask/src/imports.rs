@@ -176,7 +176,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/server/src",
         &[
             "trusted_scans watch_problems",
-            "api_reach error events log patches settings store unheld",
+            "api_reach error events log patches settings signals store unheld",
             "decide",
             "authority metrics write_fence",
             "admission election memory peer_access queues",
@@ -186,6 +186,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "peers",
             "controllers",
             "http install",
+            "harbor",
             "args",
             "replica",
             "serve",

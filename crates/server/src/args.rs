@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::harbor::args::HarborAdapterArgs;
 use crate::scan::credential_providers::CredentialProviders;
 use crate::scan::layer_cache::LayerCacheSettings;
 use crate::scan::scanner::ScannerSettings;
@@ -28,6 +29,8 @@ pub(crate) enum ServerCommand {
     Serve(Box<ServeArgs>),
     /// Run the scanner: one process for each scan that the server asks for, apart from the server
     Scanner(ScannerArgs),
+    /// Run a scanner for Harbor, which asks it (docs/harbor.md); it needs no cluster
+    HarborAdapter(Box<HarborAdapterArgs>),
     /// Remove tidewaiter from the cluster of the current context; every workload continues to run
     Uninstall(UninstallArgs),
     /// Run one scan; the server starts it
@@ -298,5 +301,21 @@ mod tests {
         }
         check(&"a".repeat(64), Err(no_name));
         check(&"a".repeat(63), Ok(&[&"a".repeat(63)]));
+    }
+
+    /// As in the manifest of the scanner for Harbor.
+    #[test]
+    fn the_adapter_starts_as_its_manifest_has_it() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../integrations/harbor/adapter.yaml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let documents = text.split("\n---\n").map(|one| serde_saphyr::from_str::<serde_json::Value>(one).unwrap());
+        let deployment = documents.into_iter().find(|one| one["kind"] == "Deployment").unwrap();
+        let containers = &deployment["spec"]["template"]["spec"]["containers"];
+        for name in ["adapter", "scanner"] {
+            let container = containers.as_array().unwrap().iter().find(|one| one["name"] == name).unwrap();
+            let args = container["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
+            let parsed = ServerArgs::try_parse_from(["tidewaiter"].into_iter().chain(args));
+            assert!(parsed.is_ok(), "{name}: {parsed:?}");
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! ```text
 //! args, serve
 //! replica                            follows, leads, stops
+//! harbor                             a program of its own: the scanner that Harbor asks
 //! http · install                     what the server listens on; what it registers in the cluster
 //! peers                              what servers say to each other
 //! controllers                        read, ask `decide`, write
@@ -38,6 +39,7 @@ mod decide;
 mod election;
 mod error;
 mod events;
+mod harbor;
 mod http;
 mod index;
 mod install;
@@ -52,6 +54,7 @@ mod replica;
 mod scan;
 mod serve;
 mod settings;
+mod signals;
 pub mod store;
 mod trusted_scans;
 mod unheld;
@@ -85,14 +88,18 @@ fn run(command: ServerCommand) -> Result<()> {
     match command {
         ServerCommand::ScanWorker { layer_cache } => return scan::worker::main(layer_cache.as_deref()),
         ServerCommand::RematchWorker => return scan::rematch::main(),
-        ServerCommand::Serve(_) | ServerCommand::Scanner(_) | ServerCommand::Uninstall(_) => {}
+        ServerCommand::Serve(_)
+        | ServerCommand::Scanner(_)
+        | ServerCommand::HarborAdapter(_)
+        | ServerCommand::Uninstall(_) => {}
     }
     log::start();
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
         match command {
             ServerCommand::Serve(args) => serve::run(config().await?, *args).await,
-            ServerCommand::Scanner(args) => serve::until_stopped(scan::scanner::run(args.settings()?)).await,
+            ServerCommand::Scanner(args) => signals::until_stopped(scan::scanner::run(args.settings()?)).await,
+            ServerCommand::HarborAdapter(args) => harbor::run(*args).await,
             ServerCommand::Uninstall(args) if args.release_only => {
                 install::uninstall::run_release(connect().await?).await
             }

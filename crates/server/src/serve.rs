@@ -18,6 +18,7 @@ use crate::replica::Replica;
 use crate::scan::database::DatabaseFile;
 use crate::scan::sandbox;
 use crate::scan::slots::ScanSlots;
+use crate::signals::{StopSignal, stopped};
 use crate::store::SqliteStore;
 use crate::write_fence::WriteFence;
 use crate::{http, install, peers};
@@ -34,7 +35,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tidewaiter_crd::names::FIELD_MANAGER;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 /// Time limit of a connection's first request to the webhooks: the API server connects when it has one.
@@ -201,34 +201,4 @@ fn webhooks(ctx: &Arc<ServerContext>, args: &ServeArgs, tls: RustlsConfig, handl
         .max_concurrent_streams(STREAMS);
     tokio::spawn(async move { server.serve(app).await });
     Ok(())
-}
-
-/// Runs something until it ends or a signal stops it.
-///
-/// # Errors
-/// Those of what runs.
-pub(crate) async fn until_stopped(work: impl Future<Output = Result<()>>) -> Result<()> {
-    tokio::select! {
-        ended = work => ended,
-        _ = stopped() => Ok(()),
-    }
-}
-
-/// What told the process to stop, or how it stops by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StopSignal {
-    /// The kubelet: the Pod is being deleted, and requests still come for a moment; so they do when it ends by itself.
-    Terminate,
-    /// Somebody at a terminal.
-    Interrupt,
-}
-
-async fn stopped() -> StopSignal {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => StopSignal::Terminate,
-        _ = int.recv() => StopSignal::Interrupt,
-    }
 }

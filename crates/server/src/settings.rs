@@ -45,6 +45,25 @@ pub(crate) struct ServerSettings {
     pub(crate) program: PathBuf,
 }
 
+/// Where a scan's worker is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WorkerHost {
+    /// By the scanner that listens at this Unix socket.
+    Scanner(PathBuf),
+    /// By this process, as a child that runs this program.
+    Here(PathBuf),
+}
+
+impl ServerSettings {
+    /// Where the workers of scans are started.
+    pub(crate) fn worker_host(&self) -> WorkerHost {
+        match &self.scanner {
+            Some(socket) => WorkerHost::Scanner(socket.clone()),
+            None => WorkerHost::Here(self.program.clone()),
+        }
+    }
+}
+
 /// In which APIs a report of each workload is written, for tools that show such reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PolicyReportsSetting {

@@ -17,6 +17,7 @@ mod reports;
 
 pub use open::SqliteStore;
 pub use rematch::{ChangedReport, OpenedStore, RematchSummary};
+pub(crate) use reports::new_key;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -215,7 +215,7 @@ async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) ->
         return Err(image_scan::held_registry(&user.registry, pause));
     }
     let began = Instant::now();
-    let done = process::scan(&ctx.settings, &ctx.store, &job).await;
+    let done = process::scan(&ctx.settings.worker_host(), &ctx.store, &job).await;
     if job.held.is_some() {
         // Nothing was learned of the registry: its mirrors alone were asked. Where they lack the image, it waits.
         return done.map_err(|failure| FailedScan { tried: failure.reason != Reason::RateLimited, ..tried(failure) });

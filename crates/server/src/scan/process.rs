@@ -7,7 +7,7 @@ use super::platforms::{self, PlatformScans};
 use super::protocol::{
     LIMIT, MAX_LOG, MAX_OUTPUT, ResolvedImages, ScanFailure, ScanJob, ScanOutput, ScanResult, WorkerLine,
 };
-use crate::settings::ServerSettings;
+use crate::settings::WorkerHost;
 use crate::store::Store;
 use std::io;
 use std::path::Path;
@@ -31,17 +31,17 @@ const ATTEMPTS: u32 = 2;
 /// # Errors
 /// When the image cannot be scanned, or a process fails.
 pub(crate) async fn scan(
-    settings: &ServerSettings,
+    workers: &WorkerHost,
     store: &Arc<dyn Store>,
     job: &ScanJob,
 ) -> Result<ScanOutput, ScanFailure> {
     let timed_out = |_| ScanFailure::new(Reason::ScanTimeout, format!("the scan took longer than {LIMIT:?}"));
-    tokio::time::timeout(LIMIT, scan_platforms(settings, store, job)).await.map_err(timed_out)?
+    tokio::time::timeout(LIMIT, scan_platforms(workers, store, job)).await.map_err(timed_out)?
 }
 
 /// Each platform with a process of its own (`platforms`), one after the other: a scan has the memory of one.
 async fn scan_platforms(
-    settings: &ServerSettings,
+    workers: &WorkerHost,
     store: &Arc<dyn Store>,
     job: &ScanJob,
 ) -> Result<ScanOutput, ScanFailure> {
@@ -49,7 +49,7 @@ async fn scan_platforms(
         let mut scans = PlatformScans::default();
         for platform in &job.platforms {
             let one = ScanJob { platforms: vec![platform.clone()], ..job.clone() };
-            scans.add(scan_platform(settings, store, &one).await)?;
+            scans.add(scan_platform(workers, store, &one).await)?;
         }
         if let Some(output) = scans.finish()? {
             return Ok(output);
@@ -60,27 +60,23 @@ async fn scan_platforms(
 
 /// One platform. A process that ended early may have met a layer in the cache that is more than it can bear, and that would be
 /// there the next time: it is tried once without.
-async fn scan_platform(
-    settings: &ServerSettings,
-    store: &Arc<dyn Store>,
-    job: &ScanJob,
-) -> Result<ScanOutput, ScanFailure> {
-    let stopped = match scan_one(settings, store, job).await {
+async fn scan_platform(workers: &WorkerHost, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
+    let stopped = match scan_one(workers, store, job).await {
         Err(failure) if failure.reason == Reason::ScannerStopped && job.layers_of.is_some() => failure,
         done => return done,
     };
-    match scan_one(settings, store, &ScanJob { layers_of: None, ..job.clone() }).await {
+    match scan_one(workers, store, &ScanJob { layers_of: None, ..job.clone() }).await {
         // The scanner itself was killed.
         Err(failure) if failure.reason == Reason::ScannerUnreachable => Err(stopped),
         done => done,
     }
 }
 
-async fn scan_one(settings: &ServerSettings, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
-    match &settings.scanner {
-        Some(socket) => converse(connect(socket).await?, store, job).await,
-        None => {
-            let program = WorkerProgram { path: settings.program.clone(), layer_cache: None };
+async fn scan_one(workers: &WorkerHost, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
+    match workers {
+        WorkerHost::Scanner(socket) => converse(connect(socket).await?, store, job).await,
+        WorkerHost::Here(program) => {
+            let program = WorkerProgram { path: program.clone(), layer_cache: None };
             run_here(&program, store, job).await
         }
     }

@@ -3,7 +3,6 @@
 use super::*;
 use crate::scan::protocol::PlatformReport;
 use crate::store::SqliteStore;
-use std::path::PathBuf;
 use tidewaiter_core::report::{DatabaseInfo, ImageInfo, Inventory, Report};
 use tidewaiter_scan::cache::LayerCounts;
 
@@ -98,26 +97,6 @@ async fn two_jobs(scanner: tokio::net::UnixListener) -> Vec<String> {
     asked
 }
 
-fn settings(scanner: PathBuf) -> ServerSettings {
-    ServerSettings {
-        policy_reports: crate::settings::PolicyReportsSetting::Off,
-        kept_enforced: Vec::new(),
-        identity: String::new(),
-        database_from_peers: false,
-        excluded: vec![],
-        exclude_enforced: false,
-        registries: Default::default(),
-        scan_memory: 512 << 20,
-        scanner: Some(scanner),
-        scans: 1,
-        trusted_scans: vec![],
-        webhook_url: None,
-        certificate_folder: None,
-        lifetimes: Default::default(),
-        program: "/does/not/exist".into(),
-    }
-}
-
 #[tokio::test]
 async fn each_platform_has_a_process_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
@@ -126,7 +105,7 @@ async fn each_platform_has_a_process_of_its_own() {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
     let mut job = ScanJob::for_tests("r.example/x:1");
     job.platforms.push("linux/arm64".parse().unwrap());
-    let output = scan(&settings(socket), &store, &job).await.unwrap();
+    let output = scan(&WorkerHost::Scanner(socket), &store, &job).await.unwrap();
     let found = output.results.iter().map(|r| (r.platform.to_string(), r.report.inventory.image.digest.clone()));
     assert_eq!(
         found.collect::<Vec<_>>(),
@@ -165,7 +144,7 @@ async fn a_process_that_ended_early_is_tried_without_the_cache() {
     let owner = "0b1f7e1e-8a5c-4d9e-9d0c-2f3f4a5b6c7d".to_owned();
     let mut job = ScanJob::for_tests("r.example/x:1");
     job.layers_of = Some(owner.try_into().unwrap());
-    scan(&settings(socket), &store, &job).await.unwrap();
+    scan(&WorkerHost::Scanner(socket), &store, &job).await.unwrap();
     assert_eq!(scanner.await.unwrap(), [true, false]);
 }
 

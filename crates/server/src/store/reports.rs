@@ -18,7 +18,11 @@ fn is_key(key: &str) -> bool {
     key.len() == KEY_BYTES * 2 && key.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-fn new_key() -> Result<String, StoreError> {
+/// A key that cannot be guessed.
+///
+/// # Errors
+/// When the system has no randomness.
+pub(crate) fn new_key() -> Result<String, StoreError> {
     let mut random = [0u8; KEY_BYTES];
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.secure_random.fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
