@@ -43,6 +43,7 @@ mod namespace_labels;
 mod namespaces;
 mod new_database;
 mod not_pullable;
+mod openshift;
 mod pause;
 mod permissions;
 mod platforms;
