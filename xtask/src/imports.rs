@@ -174,7 +174,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/server/src",
         &[
-            "trusted_scans watch_problems",
+            "traces trusted_scans watch_problems",
             "api_reach error events log patches settings store unheld",
             "decide",
             "authority metrics write_fence",

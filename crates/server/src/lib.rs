@@ -53,6 +53,7 @@ mod scan;
 mod serve;
 mod settings;
 pub mod store;
+mod traces;
 mod trusted_scans;
 mod unheld;
 mod watch_problems;

@@ -71,6 +71,7 @@ mod slow_registry;
 mod stateful_sets;
 mod strangers;
 mod tls;
+mod traces;
 mod two_containers;
 mod two_images_of_one_owner;
 mod uninstall;
