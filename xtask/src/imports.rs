@@ -175,7 +175,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/server/src",
         &[
-            "trusted_scans watch_problems",
+            "traces trusted_scans watch_problems",
             "api_reach error events log patches settings signals store unheld",
             "decide",
             "authority metrics write_fence",

@@ -87,7 +87,15 @@ pub(crate) struct PartHeader {
 
 /// Says that what a file holds was the upstream's at this time: its age.
 pub(crate) fn set_read(path: &Path, now: Timestamp) -> io::Result<()> {
-    File::options().write(true).open(path)?.set_modified(now.into())
+    let set = |file: &File| file.set_modified(now.into());
+    match File::options().write(true).open(path).and_then(|file| set(&file)) {
+        // Another user wrote it, who alone may say so; of a copy this one may.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => tidewaiter_io::replace(path, |copy| {
+            io::copy(&mut File::open(path)?, copy)?;
+            set(copy)
+        }),
+        done => done,
+    }
 }
 
 /// When what a file holds was the upstream's last.

@@ -56,6 +56,7 @@ mod serve;
 mod settings;
 mod signals;
 pub mod store;
+mod traces;
 mod trusted_scans;
 mod unheld;
 mod watch_problems;

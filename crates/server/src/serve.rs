@@ -20,6 +20,7 @@ use crate::scan::sandbox;
 use crate::scan::slots::ScanSlots;
 use crate::signals::{StopSignal, stopped};
 use crate::store::SqliteStore;
+use crate::traces::Traces;
 use crate::write_fence::WriteFence;
 use crate::{http, install, peers};
 use anyhow::{Context as _, Result};
@@ -59,6 +60,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// # Errors
 /// When an address, the store or the cluster cannot be used, or this process led and another one does now.
 pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
+    let traces = Traces::start()?;
     let mut settings = args.settings()?;
     let credential_providers = args.credential_providers()?;
     let (fence, leader) = (WriteFence::new(), KnownLeader::default());
@@ -136,6 +138,7 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
         tracing::error!("this process cannot go on: {error:#}");
     }
     stop(replica, signal, &webhooks).await;
+    traces.end().await;
     ended
 }
 

@@ -78,8 +78,8 @@ pub trait Store: Send + Sync {
     fn inventory(&self, image: &Digest) -> Option<Inventory>;
     /// Why nothing can be written now; `None` when the last write succeeded, or one does now.
     fn problem(&self) -> Option<String>;
-    /// Bytes that are free where it is; `None` where that cannot be told.
-    fn available_bytes(&self) -> Option<u64>;
+    /// What it takes of its volume, and what is free there.
+    fn space(&self) -> StoreSpace;
     /// Returns the location, by which worker processes open the store to read.
     fn location(&self) -> StoreLocation;
     /// Deletes the results of an earlier re-match.
@@ -99,6 +99,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When the store cannot be listed.
     fn collect_garbage(&self, used: &References, age: Duration) -> Result<usize, StoreError>;
+}
+
+/// Room of a store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreSpace {
+    /// Bytes of its files; `None` where that cannot be told.
+    pub used: Option<u64>,
+    /// Bytes that are free where it is; `None` where that cannot be told.
+    pub available: Option<u64>,
 }
 
 /// Where a store is, for the processes that read it. Opaque: only the store knows what it names.

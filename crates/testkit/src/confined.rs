@@ -5,11 +5,12 @@
 //! The network is one namespace for each lab: nothing leaves it, and every address that the simulated node gives to Pods is
 //! local in it, so that the API server reaches the server by its Service.
 
-use crate::program_image::{self, PROGRAMS, USER};
+use crate::program_image::{self, PROGRAMS};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{Gid, Uid, chown};
+use nix::unistd::Uid;
+use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -18,10 +19,12 @@ use std::sync::OnceLock;
 const PODS: &str = "10.244.0.0/16";
 
 /// Mounts what a Pod's container has (the scanner, which writes nothing but layers, has no temporary files), makes the root read-only and becomes its user.
-/// Arguments: root, data, its place, its options, layers, service account, feeds, sockets, user, `NAME=value` …, `--`, the command.
+/// Arguments: root, data, its place, its options, layers, service account, feeds, sockets, user, group, the
+/// volumes' group, `NAME=value` …, `--`, the command.
 const SCRIPT: &str = r#"
 set -eu
 root=$1 data=$2 place=$3 options=$4 layers=$5 account=$6 feeds=$7 sockets=$8 user=$9; shift 9
+group=$1 fs_group=$2; shift 2
 mount --bind "$root" "$root"
 mount --bind -o "$options" "$data" "$root/$place"
 [ "$options" = rw ] || mount --bind "$layers" "$root/var/lib/tidewaiter/layers"
@@ -36,7 +39,7 @@ variables=
 while [ "$1" != -- ]; do variables="$variables $1"; shift; done
 shift
 chroot=$(command -v chroot)
-exec setpriv --no-new-privs env -i $variables "$chroot" --userspec="$user:$user" --groups=65532 "$root" "$@"
+exec setpriv --no-new-privs env -i $variables "$chroot" --userspec="$user:$group" --groups="$fs_group" "$root" "$@"
 "#;
 
 /// Mount points, which a runtime makes too.
@@ -54,8 +57,30 @@ const MOUNT_POINTS: [&str; 8] = [
 /// Where the data volume is, and where the scanner sees the database's folder of it, next to that of the layers.
 const DATA_PLACE: &str = "var/lib/tidewaiter";
 const DATABASE_PLACE: &str = "var/lib/tidewaiter/db";
-/// The scanner's user, as in the manifests.
-const SCANNER_USER: u32 = 65533;
+
+/// The user, and the group of volumes, where the manifest leaves them to the cluster, as OpenShift chooses them from the range of the
+/// namespace; the group is then root's.
+const ASSIGNED: u32 = 1_000_680_000;
+
+/// Ids that a container runs with.
+#[derive(Debug, Clone, Copy)]
+pub struct Ids {
+    user: u32,
+    group: u32,
+    /// Of the Pod's volumes.
+    fs_group: u32,
+}
+
+impl Ids {
+    /// From the security contexts of a container and its Pod.
+    pub fn of(container: &Value, pod: &Value) -> Self {
+        let id = |field: &str, otherwise: u32| {
+            let set = [container, pod].into_iter().find_map(|context| context[field].as_u64());
+            set.map_or(otherwise, |id| u32::try_from(id).unwrap())
+        };
+        Ids { user: id("runAsUser", ASSIGNED), group: id("runAsGroup", 0), fs_group: id("fsGroup", ASSIGNED) }
+    }
+}
 
 /// Whether this process may confine others.
 pub fn is_possible() -> bool {
@@ -94,15 +119,6 @@ impl Pod {
         pod.set_token(token);
         fs::write(pod.account.join("ca.crt"), ca).unwrap();
         fs::write(pod.account.join("namespace"), "tidewaiter-system").unwrap();
-        // As fsGroup does.
-        for folder in [&pod.volume, &database] {
-            chown(folder, Some(Uid::from_raw(USER)), Some(Gid::from_raw(USER))).unwrap();
-        }
-        chown(&pod.sockets, None, Some(Gid::from_raw(USER))).unwrap();
-        fs::set_permissions(&pod.sockets, fs::Permissions::from_mode(0o2777)).unwrap();
-        // As the kubelet makes a `subPath` in a volume with a group: root's, and writable by the group.
-        chown(&layers, None, Some(Gid::from_raw(USER))).unwrap();
-        fs::set_permissions(&layers, fs::Permissions::from_mode(0o2775)).unwrap();
         pod
     }
 
@@ -141,22 +157,41 @@ impl Pod {
     }
 
     /// A command as a container of the Pod runs it, under the process id that it was started with.
-    pub fn command(&self, programs: &Path, variables: &[(String, String)], words: &[String]) -> Command {
+    pub fn command(&self, programs: &Path, variables: &[(String, String)], words: &[String], ids: Ids) -> Command {
+        let volumes = [&self.volume, &self.sockets];
+        volumes.into_iter().for_each(|volume| give(volume, ids.fs_group));
         let (host, port) = &self.server;
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "confined"]);
         let database = self.volume.join("db");
-        let (data, place, options, user) = match self.is_scanner {
-            true => (&database, DATABASE_PLACE, "ro", SCANNER_USER),
-            false => (&self.volume, DATA_PLACE, "rw", USER),
+        let (data, place, options) = match self.is_scanner {
+            true => (&database, DATABASE_PLACE, "ro"),
+            false => (&self.volume, DATA_PLACE, "rw"),
         };
         command.arg(root(programs)).arg(data).args([place, options]);
-        command.args([&self.layers(), &self.account, &self.feeds, &self.sockets]).arg(user.to_string());
+        command.args([&self.layers(), &self.account, &self.feeds, &self.sockets]);
+        command.args([ids.user, ids.group, ids.fs_group].map(|id| id.to_string()));
         command.args(["HOME=/", "PATH=/usr/local/bin"]);
         command.arg(format!("KUBERNETES_SERVICE_HOST={host}")).arg(format!("KUBERNETES_SERVICE_PORT={port}"));
         command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
         command.arg("--").args(words);
         command
+    }
+}
+
+/// Gives a volume to a group, as the kubelet does by `fsGroup` before a container starts: what is in it keeps its user, and its group
+/// reads and writes it.
+fn give(path: &Path, group: u32) {
+    // Another container may be at work in it.
+    let Ok(meta) = fs::symlink_metadata(path) else { return };
+    let _ = lchown(path, None, Some(group));
+    if meta.is_symlink() {
+        return;
+    }
+    let more = if meta.is_dir() { 0o2770 } else { 0o660 };
+    let _ = fs::set_permissions(path, fs::Permissions::from_mode(meta.permissions().mode() | more));
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        give(&entry.path(), group);
     }
 }
 

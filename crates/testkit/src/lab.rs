@@ -1,5 +1,6 @@
 //! ClusterFixture, registry, database and server together: the environment of the demo and the stories.
 
+mod containers;
 mod earlier;
 mod freeze;
 mod ports;
@@ -15,7 +16,6 @@ use crate::quiet::{CheckedEnd, QuietEnd};
 use crate::readme;
 use crate::registry::Registry;
 use crate::stranger;
-use serde_json::Value;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -208,7 +208,8 @@ impl Lab {
                 assert_eq!(words[..3], ["kubectl-scan", "db", "renew"], "{words:?}");
                 words[2] = "build".to_owned();
                 words.retain(|word| !word.starts_with("--every=") && !word.starts_with("--memory="));
-                pod.without_account().command(&self.places.programs, &self.variables, &words)
+                let ids = self.ids("database");
+                pod.without_account().command(&self.places.programs, &self.variables, &words, ids)
             }
             Stands::Plain { .. } => {
                 let mut command = Command::new(self.places.programs.join("kubectl-scan"));
@@ -237,7 +238,8 @@ impl Lab {
             Stands::Confined(pod) => {
                 let mut words = self.words("database", "command");
                 words.iter_mut().filter(|word| word.starts_with("--every=")).for_each(|word| word.clone_from(&every));
-                pod.without_account().command(&self.places.programs, &self.variables, &words)
+                let ids = self.ids("database");
+                pod.without_account().command(&self.places.programs, &self.variables, &words, ids)
             }
             Stands::Plain { .. } => {
                 let mut command = Command::new(self.places.programs.join("kubectl-scan"));
@@ -254,38 +256,6 @@ impl Lab {
     /// What the container `database` prints.
     pub fn renewal_log(&self) -> PathBuf {
         self.cluster.dir().join("database.log")
-    }
-
-    /// A container of the server's Deployment, as it is in the cluster.
-    fn container(&self, name: &str) -> Value {
-        self.container_of("tidewaiter", name)
-    }
-
-    fn container_of(&self, deployment: &str, name: &str) -> Value {
-        let args = ["get", "deployment", deployment, "-n", "tidewaiter-system", "-o", "json"];
-        let deployment: Value = serde_json::from_str(&self.cluster.kubectl(&args).ok()).unwrap();
-        let pod = &deployment["spec"]["template"]["spec"];
-        assert_eq!(pod["automountServiceAccountToken"], false, "{pod}");
-        pod["containers"].as_array().unwrap().iter().find(|c| c["name"] == name).unwrap().clone()
-    }
-
-    /// Its environment, and the variables of this lab.
-    fn environment(&self, container: &str) -> Vec<(String, String)> {
-        self.environment_of(&self.container(container))
-    }
-
-    fn environment_of(&self, container: &Value) -> Vec<(String, String)> {
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let own = container["env"].as_array().into_iter().flatten();
-        // What the kubelet would fill in has the program's own default here.
-        let own = own.filter(|variable| variable.get("valueFrom").is_none());
-        let own = own.map(|variable| (text(&variable["name"]), text(&variable["value"])));
-        own.chain(self.variables.iter().cloned()).collect()
-    }
-
-    /// Command or arguments of a container.
-    fn words(&self, container: &str, field: &str) -> Vec<String> {
-        words(&self.container(container), field)
     }
 
     /// Starts the server and waits until it is ready.
@@ -325,7 +295,8 @@ impl Lab {
                 words.extend(self.words("tidewaiter", "args"));
                 words.extend(["--allow-registry-network", "127.0.0.0/8"].map(str::to_owned));
                 words.extend(more.iter().map(|word| (*word).to_owned()));
-                pod.command(&self.places.programs, &self.environment("tidewaiter"), &words)
+                let environment = self.environment("tidewaiter");
+                pod.command(&self.places.programs, &environment, &words, self.ids("tidewaiter"))
             }
             Stands::Plain { kubeconfig, ports: (api, webhook) } => {
                 let mut command = Command::new(self.places.programs.join("tidewaiter"));
@@ -525,15 +496,7 @@ impl Lab {
         panic!("deployment/{deployment} is {last:?}, not {wanted:?}; the server says:\n{}", self.log_tail());
     }
 }
-
 /// Command or arguments of a container.
-fn words(container: &Value, field: &str) -> Vec<String> {
-    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{container}");
-    let mounts = container["volumeMounts"].as_array().unwrap().iter().filter(|m| m["name"] == "account").count();
-    assert_eq!(mounts, usize::from(container["name"] == "tidewaiter"), "the token is the server's alone: {container}");
-    container[field].as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned()).collect()
-}
-
 /// GET of a path over plain HTTP: status and text; status 0 without a response.
 fn get(address: SocketAddr, path: &str) -> (u16, String) {
     use std::io::{Read as _, Write as _};

@@ -3,6 +3,7 @@
 use crate::authority::Authority;
 use crate::serve::{Served, pair};
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -35,6 +36,8 @@ pub struct Delivery {
     /// Its headers.
     pub headers: HeaderMap,
     /// As it was sent.
+    pub bytes: Vec<u8>,
+    /// The same as text.
     pub text: String,
     /// As JSON, or as text.
     pub body: Value,
@@ -122,7 +125,8 @@ impl Receiver {
     }
 }
 
-async fn accept(State(inbox): State<Arc<Inbox>>, uri: Uri, headers: HeaderMap, text: String) -> Response {
+async fn accept(State(inbox): State<Arc<Inbox>>, uri: Uri, headers: HeaderMap, bytes: Bytes) -> Response {
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     let unwanted = inbox.unwanted.lock().unwrap().clone().filter(|(words, _)| text.contains(words));
     let next = || inbox.refusals.lock().unwrap().pop_front();
     if let Some(refusal) = unwanted.map(|(_, refusal)| refusal).or_else(next) {
@@ -134,6 +138,6 @@ async fn accept(State(inbox): State<Arc<Inbox>>, uri: Uri, headers: HeaderMap, t
         return response;
     }
     let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()));
-    inbox.received.lock().unwrap().push(Delivery { path: uri.to_string(), headers, text, body });
+    inbox.received.lock().unwrap().push(Delivery { path: uri.to_string(), headers, bytes: bytes.into(), text, body });
     StatusCode::ACCEPTED.into_response()
 }

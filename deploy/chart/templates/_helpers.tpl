@@ -13,6 +13,14 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
+{{- /* Not empty: the cluster chooses the ids of users and groups, as OpenShift does. */ -}}
+{{- define "tidewaiter.ids-of-cluster" -}}
+{{- $set := toString .Values.openshift -}}
+{{- if or (eq $set "true") (and (ne $set "false") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{- /* What every file of the chart depends on: the names in its permissions and admission policies. */ -}}
 {{- define "tidewaiter.check" -}}
 {{- if ne .Release.Namespace "tidewaiter-system" -}}

@@ -11,7 +11,7 @@ use tidewaiter_testkit::demo::{clean, vulnerable};
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 use tidewaiter_testkit::{gitops, skip};
 
-const IMAGE: &str = "image.repository=registry.example/tidewaiter";
+pub(crate) const IMAGE: &str = "image.repository=registry.example/tidewaiter";
 const SYSTEM: &str = "tidewaiter-system";
 
 /// The objects of manifests by kind and name, as the API server would read them.
@@ -44,13 +44,13 @@ pub(crate) fn without_image(mut object: Value) -> Value {
 }
 
 /// `helm ARGS` as the administrator of the cluster.
-fn helm(lab: &Lab, helm: &Path, args: &[&str]) -> Command {
+pub(crate) fn helm(lab: &Lab, helm: &Path, args: &[&str]) -> Command {
     let mut command = lab.tool(helm);
     command.args(args).args(["--namespace", SYSTEM]).env("KUBECONFIG", lab.cluster.kubeconfig());
     command
 }
 
-fn chart(lab: &Lab) -> String {
+pub(crate) fn chart(lab: &Lab) -> String {
     lab.root().join("deploy/chart").display().to_string()
 }
 
@@ -70,6 +70,7 @@ fn the_chart_has_the_objects_of_the_manifests() {
     }
     one_process_alone(&lab, &program);
     what_images_may_not_read(&lab, &program);
+    users_of_the_cluster(&lab, &program);
     reports_where_they_are_wanted(&lab, &program);
     newer_values_may_be_missing(&lab, &program);
     packed_and_pushed(&lab, &program);
@@ -82,6 +83,7 @@ fn the_chart_has_the_objects_of_the_manifests() {
     refused(&["--set", "image.repo=x"], "additional properties 'repo' not allowed");
     refused(&["--set", IMAGE, "--set", "image.digest=v1"], "image/digest");
     refused(&["--set", IMAGE, "--set", "standby.replicas=-1"], "standby/replicas");
+    refused(&["--set", IMAGE, "--set", "openshift=yes"], "openshift");
     refused(&["--set", IMAGE, "--set", "policyReports=all"], "policyReports");
     let short = "certificates.certManager.enabled=true,certificates.certManager.authorityDuration=6479h";
     refused(&["--set", IMAGE, "--set", short], "a certificate must end before its authority does");
@@ -96,6 +98,21 @@ fn one_process_alone(lab: &Lab, program: &Path) {
     let objects = objects(lab, &run(&mut helm(lab, program, &template)).ok());
     assert!(objects.contains_key("Deployment tidewaiter") && !objects.contains_key("Deployment tidewaiter-standby"));
     assert_eq!(objects["Service tidewaiter"]["spec"]["publishNotReadyAddresses"], true);
+}
+
+/// OpenShift is known by its API.
+fn users_of_the_cluster(lab: &Lab, program: &Path) {
+    let template = |more: &[&str]| {
+        let given = ["template", "tidewaiter", &chart(lab), "--set", IMAGE];
+        run(&mut helm(lab, program, &[&given[..], more].concat())).ok()
+    };
+    let openshift = ["--api-versions", "security.openshift.io/v1"];
+    let left_to_it = template(&openshift);
+    for own in ["runAsUser:", "runAsGroup:", "fsGroup:", "--server-user"] {
+        assert!(!left_to_it.contains(own) && template(&[]).contains(own), "{own}");
+    }
+    assert_eq!(template(&["--set", "openshift=true"]), left_to_it);
+    assert_eq!(template(&[&openshift[..], &["--set", "openshift=false"]].concat()), template(&[]));
 }
 
 /// The permission to write policy reports is there with the setting, and not without; both processes have it.
@@ -121,7 +138,7 @@ fn newer_values_may_be_missing(lab: &Lab, program: &Path) {
         run(&mut helm(lab, program, &[&given[..], values].concat())).ok()
     };
     let of_defaults = template(&[]);
-    for newer in ["policyReports", "certificates", "server"] {
+    for newer in ["openshift", "policyReports", "certificates", "server"] {
         assert_eq!(template(&["--set", &format!("{newer}=null")]), of_defaults, "without {newer}");
     }
 }

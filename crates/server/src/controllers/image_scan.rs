@@ -20,6 +20,7 @@ use crate::error::ReconcileError;
 use crate::memory::{RegistryUser, limited_registry};
 use crate::scan::protocol::{ScanFailure, ScanJob, ScanOutput};
 use crate::scan::{mirrors, process, pull_secrets};
+use crate::traces::ScanTrace;
 use crate::{index, patches};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
@@ -95,6 +96,7 @@ async fn rescan(
     let users = ctx.index.users(scan);
     let urgency = image_scan::urgency(scan, users.iter().filter_map(|user| user.status.as_ref()));
     let (namespace, registry) = (scan.namespace().unwrap_or_default(), limited_registry(&image_scan::registry(scan)));
+    let mut trace = ScanTrace::begin(&namespace, &scan.spec.image);
     // First: a scan that waits for its turn does not run.
     let _slot = tokio::select! {
         slot = ctx.slots.take(&namespace, &registry, urgency) => slot,
@@ -102,6 +104,7 @@ async fn rescan(
     };
     ctx.runs.begin(&scan.uid().unwrap_or_default(), scan.metadata.generation.unwrap_or_default());
     ctx.metrics.scan_started();
+    trace.runs();
     let began = Instant::now();
     let done = tokio::select! {
         done = run_visibly(scan, ctx, platforms.clone()) => done.inspect_err(|_| ctx.metrics.scan_cancelled())?,
@@ -120,6 +123,7 @@ async fn rescan(
     };
     let status = done.unwrap_or_else(|failure| failed(scan, ctx, failure));
     ctx.metrics.scan_ended(&status, began.elapsed());
+    trace.ended(&status);
     if let Err(error) = write(scan, ctx, &status).await {
         return unwritten(scan, ctx, &status, error);
     }

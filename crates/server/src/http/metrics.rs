@@ -28,6 +28,6 @@ fn moment(ctx: &ServerContext) -> ClusterMoment {
     ClusterMoment {
         workloads: metrics::count(ctx.index.workloads.state().iter().map(|record| &**record)),
         waiting_scans: ctx.slots.waiting(),
-        store_available: ctx.store.available_bytes(),
+        store: ctx.store.space(),
     }
 }

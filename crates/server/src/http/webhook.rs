@@ -11,6 +11,7 @@ use crate::decide::job::{JobOwner, pins_of_run};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::queues::updates::ReviewedUpdate;
 use crate::scan::pull_secrets;
+use crate::traces;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -42,6 +43,7 @@ pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
         .merge(peers::router(Arc::clone(&ctx)))
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(BodyBudget::new(), limit_bodies))
+        .layer(middleware::from_fn(traces::of_request))
         // With a budget of their own: whoever reads reports, slowly or by the hundred, takes nothing from the gate.
         .merge(
             reports::router(Arc::clone(&ctx))
@@ -244,6 +246,7 @@ where
     let decision = request.object.as_ref().map(|new| decide(ctx, &request, &namespace, new)).unwrap_or_default();
     let answer = metric(&decision);
     let response = Json(response(&request, decision).into_review());
+    traces::decided(&namespace, answer);
     ctx.metrics.admission(resource, answer, began.elapsed());
     response
 }

@@ -1,6 +1,7 @@
 //! What is true at the moment of a scrape: workloads by their statuses, and since when those wait that are held.
 
 use super::{Labels, labels};
+use crate::store::StoreSpace;
 use jiff::Timestamp;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,6 +17,7 @@ pub(super) struct ClusterGauges {
     workloads: Family<Labels, Gauge>,
     held_since: Family<Labels, Gauge>,
     waiting: Gauge,
+    store_used: Family<Labels, Gauge>,
     store_available: Family<Labels, Gauge>,
 }
 
@@ -26,8 +28,7 @@ pub(crate) struct ClusterMoment {
     pub(crate) workloads: WorkloadCounts,
     /// Scans that wait for their turn.
     pub(crate) waiting_scans: usize,
-    /// Bytes that are free for the store; `None` where that cannot be told.
-    pub(crate) store_available: Option<u64>,
+    pub(crate) store: StoreSpace,
 }
 
 /// Workloads by namespace and statuses.
@@ -48,6 +49,8 @@ impl ClusterGauges {
         let text = "Unix time since when the oldest workload of a namespace is held with this deployment status";
         registry.register("held_since_timestamp_seconds", text, self.held_since.clone());
         registry.register("scans_waiting", "Scans that wait for their turn", self.waiting.clone());
+        let text = "Bytes of the files with reports and inventories";
+        registry.register("store_bytes", text, self.store_used.clone());
         let text = "Free bytes of the volume with reports and inventories";
         registry.register("store_available_bytes", text, self.store_available.clone());
     }
@@ -65,10 +68,8 @@ impl ClusterGauges {
             }
         }
         self.waiting.set(i64::try_from(moment.waiting_scans).unwrap_or(i64::MAX));
-        self.store_available.clear();
-        if let Some(bytes) = moment.store_available {
-            self.store_available.get_or_create(&Labels::new()).set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        }
+        set_bytes(&self.store_used, moment.store.used);
+        set_bytes(&self.store_available, moment.store.available);
     }
 
     fn lower_held_since(&self, place: &Labels, seconds: i64) {
@@ -77,6 +78,14 @@ impl ClusterGauges {
         if known == 0 || seconds < known {
             gauge.set(seconds);
         }
+    }
+}
+
+/// Sets a gauge, or removes it where its value cannot be told.
+fn set_bytes(gauge: &Family<Labels, Gauge>, bytes: Option<u64>) {
+    gauge.clear();
+    if let Some(bytes) = bytes {
+        gauge.get_or_create(&Labels::new()).set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 }
 

@@ -75,6 +75,12 @@ impl SqliteStore {
         &self.path
     }
 
+    /// Bytes of the file, and of the log with its last transactions.
+    pub(super) fn bytes(&self) -> io::Result<u64> {
+        let log = fs::metadata(self.path.with_extension("db-wal")).map_or(0, |log| log.len());
+        Ok(fs::metadata(&self.path)?.len() + log)
+    }
+
     /// Runs a transaction of the one writer.
     pub(super) fn write<T>(
         &self,

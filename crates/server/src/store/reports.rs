@@ -2,7 +2,7 @@
 
 use super::encoding::{pack, unpack};
 use super::open::{SqliteStore, TransactionError, now};
-use super::{ChangedReport, References, RematchSummary, Store, StoreError, StoreLocation, garbage};
+use super::{ChangedReport, References, RematchSummary, Store, StoreError, StoreLocation, StoreSpace, garbage};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::io;
 use std::time::Duration;
@@ -102,9 +102,10 @@ impl Store for SqliteStore {
         self.write_problem()
     }
 
-    fn available_bytes(&self) -> Option<u64> {
-        let volume = rustix::fs::statvfs(self.file()).ok()?;
-        volume.f_bavail.checked_mul(volume.f_frsize)
+    fn space(&self) -> StoreSpace {
+        let volume = rustix::fs::statvfs(self.file()).ok();
+        let available = volume.and_then(|volume| volume.f_bavail.checked_mul(volume.f_frsize));
+        StoreSpace { used: self.bytes().ok(), available }
     }
 
     fn location(&self) -> StoreLocation {

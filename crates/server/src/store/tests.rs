@@ -281,6 +281,9 @@ fn a_full_volume_is_a_problem_until_there_is_room() {
     let limit = |pages: i64| store.write(|t| Ok(t.pragma_update(None, "max_page_count", pages)?));
     assert_eq!(store.problem(), None);
     // SQLite says the same of a limit as of a volume: `SQLITE_FULL`.
+    let used = || store.space().used.unwrap();
+    let before = used();
+    assert!(before > 0 && store.space().available.is_some_and(|free| free > 0), "{:?}", store.space());
     limit(1).unwrap();
     let (mut stored, large) =
         (0, (0..4000).map(|i| (format!("package-{i}"), format!("{}.0", i * 7919))).collect::<Vec<_>>());
@@ -295,4 +298,5 @@ fn a_full_volume_is_a_problem_until_there_is_room() {
     assert_eq!(store.problem(), None);
     store.put_report(&report).unwrap();
     assert_eq!(store.problem(), None);
+    assert!(used() > before, "{before}, {}", used());
 }

@@ -1,7 +1,8 @@
 //! Several processes of the server, as Deployments have them: each has a Pod, with an address, a volume, a scanner and a token of
 //! its own, and a way to the API server that can be cut. The Service leads to all of them.
 
-use super::{Lab, PATIENCE, Server, Stands, words};
+use super::containers::words;
+use super::{Lab, PATIENCE, Server, Stands};
 use crate::cluster::{eventually, run};
 use crate::confined::Pod;
 use crate::forwarder::Forwarder;
@@ -81,7 +82,9 @@ impl Lab {
         let container = self.container_of(replica.deployment, "scanner");
         command.extend(words(&container, "args"));
         let pod = replica.pod.of_scanner();
-        let scanner = pod.command(&self.places.programs, &self.environment_of(&container), &command);
+        let ids = |container: &str| self.ids_of(replica.deployment, container);
+        let environment = self.environment_of(&container);
+        let scanner = pod.command(&self.places.programs, &environment, &command, ids("scanner"));
         replica.scanner = Some(replica.spawn(scanner));
         let container = self.container_of(replica.deployment, "tidewaiter");
         let mut command = vec!["/usr/local/bin/tidewaiter".to_owned()];
@@ -93,7 +96,7 @@ impl Lab {
         let mut variables = self.environment_of(&container);
         // As the kubelet fills it in.
         variables.push(("TIDEWAITER_IDENTITY".to_owned(), replica.name.clone()));
-        let server = replica.pod.command(&self.places.programs, &variables, &command);
+        let server = replica.pod.command(&self.places.programs, &variables, &command, ids("tidewaiter"));
         replica.server = Some(replica.spawn(server));
         let began = Instant::now();
         while replica.get(8080, "/readyz").0 != 200 {

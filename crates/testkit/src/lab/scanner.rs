@@ -13,7 +13,8 @@ impl Lab {
                 let mut words = vec!["/usr/local/bin/tidewaiter".to_owned()];
                 words.extend(self.words("scanner", "args"));
                 words.retain(|word| self.caches_layers || !word.starts_with("--layer-cache"));
-                pod.of_scanner().command(&self.places.programs, &self.environment("scanner"), &words)
+                let environment = self.environment("scanner");
+                pod.of_scanner().command(&self.places.programs, &environment, &words, self.ids("scanner"))
             }
             Stands::Plain { .. } => {
                 let mut command = Command::new(self.places.programs.join("tidewaiter"));

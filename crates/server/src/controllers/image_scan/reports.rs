@@ -136,7 +136,7 @@ fn rematched_one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{ChangedReport, References, RematchSummary, SqliteStore, StoreLocation};
+    use crate::store::{ChangedReport, References, RematchSummary, SqliteStore, StoreLocation, StoreSpace};
     use parking_lot::Mutex;
     use std::io;
     use std::time::Duration;
@@ -186,8 +186,8 @@ mod tests {
         fn problem(&self) -> Option<String> {
             None
         }
-        fn available_bytes(&self) -> Option<u64> {
-            Some(0)
+        fn space(&self) -> StoreSpace {
+            StoreSpace { used: Some(0), available: Some(0) }
         }
         fn location(&self) -> StoreLocation {
             StoreLocation::default()
