@@ -324,5 +324,4 @@ fn text(text: &str, most: usize) -> String {
 }
 
 #[cfg(test)]
-#[path = "harbor_tests.rs"]
 mod tests;

@@ -4,8 +4,8 @@ use super::answer::ReportKind;
 use super::args::AdapterSettings;
 use super::database::HarborDatabase;
 use super::problem::AdapterProblem;
-use super::queue::{QueueLimits, ScanProgress, ScanQueue};
-use super::request::RequestedScan;
+use super::queue::{QueueLimits, QueuedScanState, ScanQueue};
+use super::request::HarborScanRequest;
 use crate::scan::process;
 use crate::scan::protocol::{PlatformReport, ScanFailure, ScanJob};
 use crate::store::{References, Store, new_key};
@@ -48,7 +48,7 @@ pub(super) struct HarborAdapter {
     settings: AdapterSettings,
     database: Arc<HarborDatabase>,
     store: Arc<dyn Store>,
-    queue: Mutex<ScanQueue<RequestedScan, FinishedScan>>,
+    queue: Mutex<ScanQueue<HarborScanRequest, FinishedScan>>,
     writers: Semaphore,
 }
 
@@ -85,7 +85,7 @@ impl HarborAdapter {
     /// # Errors
     /// When the request is wrong, or too many scans wait.
     pub(super) fn accept(self: &Arc<Self>, body: &[u8]) -> Result<String, AdapterProblem> {
-        let scan = RequestedScan::parse(body, &self.settings.registries)?;
+        let scan = HarborScanRequest::parse(body, &self.settings.registries)?;
         // It cannot be guessed: who asks by an id may be somebody else than who asked for the scan.
         let id = new_key().map_err(|error| AdapterProblem::new(500, error.to_string()))?;
         let (digest, image) = (scan.digest.clone(), scan.image.clone());
@@ -96,7 +96,7 @@ impl HarborAdapter {
     }
 
     /// How far a scan is.
-    pub(super) fn progress(&self, id: &str) -> Option<ScanProgress<FinishedScan>> {
+    pub(super) fn progress(&self, id: &str) -> Option<QueuedScanState<FinishedScan>> {
         self.queue.lock().progress(id)
     }
 
@@ -119,7 +119,7 @@ impl HarborAdapter {
         }
     }
 
-    async fn run(self: Arc<Self>, id: String, scan: RequestedScan) {
+    async fn run(self: Arc<Self>, id: String, scan: HarborScanRequest) {
         let adapter = Arc::clone(&self);
         // In a task of its own: a panic must not keep the slot, and its message is in the log.
         let done = tokio::spawn(async move { adapter.scan(scan).await }).await;
@@ -135,7 +135,7 @@ impl HarborAdapter {
     }
 
     /// Scans, and stores the result. The login ends with it.
-    async fn scan(&self, scan: RequestedScan) -> Result<FinishedScan, ScanFailure> {
+    async fn scan(&self, scan: HarborScanRequest) -> Result<FinishedScan, ScanFailure> {
         let artifact = scan.artifact.clone();
         let output = process::scan(&self.settings.workers, &self.store, &self.job(&scan)).await?;
         let result = output.results.into_iter().next().filter(|result| is_of(result, &scan)).ok_or_else(is_an_index)?;
@@ -145,7 +145,7 @@ impl HarborAdapter {
         Ok(FinishedScan { key, artifact, at: Timestamp::now() })
     }
 
-    fn job(&self, scan: &RequestedScan) -> ScanJob {
+    fn job(&self, scan: &HarborScanRequest) -> ScanJob {
         let mut registries = self.settings.reach.clone();
         registries.hosts = scan.registry.hosts();
         ScanJob {
@@ -202,7 +202,7 @@ impl HarborAdapter {
 }
 
 /// Whether the result is that of the artifact itself, and not of an image that was chosen from it.
-fn is_of(result: &PlatformReport, scan: &RequestedScan) -> bool {
+fn is_of(result: &PlatformReport, scan: &HarborScanRequest) -> bool {
     result.report.inventory.image.digest == scan.digest
 }
 

@@ -27,7 +27,7 @@ pub(crate) type ScanOutcome<T> = Result<T, AdapterProblem>;
 
 /// How far a scan is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ScanProgress<T> {
+pub(crate) enum QueuedScanState<T> {
     /// It waits, or runs.
     Unfinished,
     /// It is finished.
@@ -103,13 +103,13 @@ impl<W, T: Clone> ScanQueue<W, T> {
     }
 
     /// How far a scan is; `None` for one that is unknown, or forgotten.
-    pub(crate) fn progress(&mut self, id: &str) -> Option<ScanProgress<T>> {
+    pub(crate) fn progress(&mut self, id: &str) -> Option<QueuedScanState<T>> {
         if let Some(entry) = self.finished.get_mut(id) {
             entry.was_read = true;
-            return Some(ScanProgress::Finished(entry.outcome.clone()));
+            return Some(QueuedScanState::Finished(entry.outcome.clone()));
         }
         let waits = || self.waiting.iter().any(|(waiting, _, _)| waiting == id);
-        (self.running.contains_key(id) || waits()).then_some(ScanProgress::Unfinished)
+        (self.running.contains_key(id) || waits()).then_some(QueuedScanState::Unfinished)
     }
 
     /// Forgets what is too old, and the oldest where there are too many; returns the results.
@@ -199,12 +199,12 @@ mod tests {
         let began = Instant::now();
         let at = |seconds: u64| began + Duration::from_secs(seconds);
         let mut queue = queue(&[1]);
-        assert_eq!(queue.progress("0"), Some(ScanProgress::Unfinished));
+        assert_eq!(queue.progress("0"), Some(QueuedScanState::Unfinished));
         started(&mut queue);
-        assert_eq!(queue.progress("0"), Some(ScanProgress::Unfinished));
+        assert_eq!(queue.progress("0"), Some(QueuedScanState::Unfinished));
         queue.finish("0", Ok("done"), began);
         assert_eq!(queue.forget(at(59)), Vec::<&str>::new());
-        assert_eq!(queue.progress("0"), Some(ScanProgress::Finished(Ok("done"))));
+        assert_eq!(queue.progress("0"), Some(QueuedScanState::Finished(Ok("done"))));
         assert_eq!(queue.forget(at(60)), ["done"]);
         assert_eq!(queue.progress("0"), None);
         assert_eq!(queue.progress("never"), None);
@@ -228,7 +228,7 @@ mod tests {
         started(&mut queue);
         queue.close(Instant::now());
         assert_eq!(queue.accept("2".into(), digest(2), 2).unwrap_err().status, 503);
-        let Some(ScanProgress::Finished(Err(problem))) = queue.progress("1") else { panic!("it waited") };
+        let Some(QueuedScanState::Finished(Err(problem))) = queue.progress("1") else { panic!("it waited") };
         assert!(problem.message.contains("stopping"), "{problem:?}");
         assert!(!queue.is_done(), "the first one runs");
         queue.finish("0", Ok("done"), Instant::now());

@@ -39,7 +39,7 @@ struct CapabilityForm {
 
 /// A scan that was asked for, by somebody who may ask, of a registry that is scanned.
 #[derive(Debug, Clone)]
-pub(crate) struct RequestedScan {
+pub(crate) struct HarborScanRequest {
     /// The registry.
     pub(crate) registry: HarborRegistry,
     /// The image, by its digest.
@@ -52,7 +52,7 @@ pub(crate) struct RequestedScan {
     pub(crate) login: Option<PullSecret>,
 }
 
-impl RequestedScan {
+impl HarborScanRequest {
     /// Reads a request; `known` are the registries that are scanned.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl RequestedScan {
         let ArtifactForm { repository, tag, mime_type, .. } = form.artifact;
         let tag = tag.filter(|tag| !tag.is_empty());
         let artifact = HarborArtifact { repository, digest: digest.to_string(), tag, mime_type };
-        Ok(RequestedScan { registry: registry.clone(), image, digest, artifact, login })
+        Ok(HarborScanRequest { registry: registry.clone(), image, digest, artifact, login })
     }
 }
 
@@ -145,9 +145,9 @@ mod tests {
 
     const DIGEST: &str = "sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b";
 
-    fn parsed(request: &Value) -> Result<RequestedScan, AdapterProblem> {
+    fn parsed(request: &Value) -> Result<HarborScanRequest, AdapterProblem> {
         let known = ["https://harbor.example", "http://core:8080"].map(|url| url.parse().unwrap());
-        RequestedScan::parse(request.to_string().as_bytes(), &known)
+        HarborScanRequest::parse(request.to_string().as_bytes(), &known)
     }
 
     /// A request with some members replaced, by JSON pointers.
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_body_that_is_not_json_is_not_quoted() {
-        let problem = RequestedScan::parse(b"{\"registry\": hunter2}", &[]).unwrap_err();
+        let problem = HarborScanRequest::parse(b"{\"registry\": hunter2}", &[]).unwrap_err();
         assert_eq!((problem.status, problem.message.contains("hunter2")), (400, false));
     }
 

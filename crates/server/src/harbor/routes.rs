@@ -5,7 +5,7 @@ use super::adapter::{HarborAdapter, VERSION};
 use super::answer::{self, ReportKind};
 use super::metadata;
 use super::problem::AdapterProblem;
-use super::queue::ScanProgress;
+use super::queue::QueuedScanState;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, Request, State};
@@ -90,10 +90,10 @@ async fn get_report(
     let progress = state.adapter.progress(&id);
     match progress {
         None => Err(AdapterProblem::new(404, "no scan has this id, or its result is too old; scan the artifact again")),
-        Some(ScanProgress::Unfinished) => {
+        Some(QueuedScanState::Unfinished) => {
             Ok((StatusCode::FOUND, [("refresh-after", REFRESH_AFTER.to_string())]).into_response())
         }
-        Some(ScanProgress::Finished(outcome)) => {
+        Some(QueuedScanState::Finished(outcome)) => {
             let bytes = state.adapter.report(outcome?, kind).await?;
             Ok(([(CONTENT_TYPE, kind.media_type())], Body::from(bytes)).into_response())
         }
