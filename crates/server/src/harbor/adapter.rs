@@ -150,7 +150,7 @@ impl HarborAdapter {
         registries.hosts = scan.registry.hosts();
         ScanJob {
             image: scan.image.to_string(),
-            // A manifest of one image is taken whatever its platform; only an index is chosen from.
+            // Images of other platforms fail (docs/harbor.md, Known faults).
             platforms: vec![Platform::new("linux", "amd64")],
             secrets: scan.login.iter().cloned().collect(),
             provided: Vec::new(),

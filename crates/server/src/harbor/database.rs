@@ -15,7 +15,7 @@ type Stamp = Option<(u64, u64, i64, i64)>;
 pub(crate) struct HarborDatabase {
     path: PathBuf,
     /// What was read last, and of which file.
-    last: Mutex<Option<(Stamp, Result<DatabaseInfo, String>)>>,
+    last: Mutex<Option<(Stamp, DatabaseInfo)>>,
 }
 
 impl HarborDatabase {
@@ -36,19 +36,20 @@ impl HarborDatabase {
     pub(crate) fn info(&self) -> Result<DatabaseInfo, String> {
         let mut last = self.last.lock();
         let stamp = stamp(&self.path);
-        match &*last {
-            Some((of, info)) if *of == stamp => info.clone(),
-            _ => {
-                let info = Database::open(&self.path).map(|database| database.info()).map_err(|error| {
-                    format!(
-                        "no vulnerability database: {error}; build or download one: kubectl-scan db update --db {}",
-                        self.path.display()
-                    )
-                });
-                *last = Some((stamp, info.clone()));
-                info
-            }
+        if let Some((of, info)) = &*last
+            && *of == stamp
+        {
+            return Ok(info.clone());
         }
+        // A failure is not kept: who may read a file shows neither in its size nor in its time.
+        let info = Database::open(&self.path).map(|database| database.info()).map_err(|error| {
+            format!(
+                "no vulnerability database: {error}; build or download one: kubectl-scan db update --db {}",
+                self.path.display()
+            )
+        })?;
+        *last = Some((stamp, info.clone()));
+        Ok(info)
     }
 }
 
